@@ -1,0 +1,278 @@
+"""`models/<name>/` <-> `ModelCard`: what a model is for, what it takes, what was measured, and whether it is intact.
+
+A folder holds `card.toml` (words and chosen numbers), `evaluation.json` (measured figures), `model.keras`,
+`model.tflite`, `head.npz` (weights of the pooled head), `golden.npz` and `hashes.json` (sha256 of the others).
+Opening a card reads TOML only; a network is loaded by `inference`, and its hash is checked then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from medimg_core.errors import ModelUnavailable
+from medimg_core.types import Image, InputSpec, ModelRef, OperatingPoint, Window
+
+NETWORK_FILES = ("model.tflite", "model.keras", "head.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelClass:
+    """One class: `id` is the manifest's spelling, `meaning` is what it says to a reader."""
+
+    id: str
+    title: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`p = sigmoid(logit / temperature + shift)` for one output, fitted on `val`.
+
+    `draws` are (temperature, shift) pairs of bootstrap refits (by patient): the interval of p comes from them.
+    """
+
+    temperature: float = 1.0
+    shift: float = 0.0
+    draws: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Patients for whom the model was measured apart.
+
+    Attributes:
+        test_set: id of the test set in `evaluation.json` whose figures are quoted.
+        prevalence: share of positives in the films that the calibration was fitted on.
+        conformal: class -> largest nonconformity (1 - p of that class) that stays in the set at 90 % coverage.
+        fit_for_use: false shows "not fit for use" (AUROC below 0.80 or no better than the shortcuts).
+    """
+
+    id: str
+    title: str
+    test_set: str
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    conformal: Mapping[str, float]
+    prevalence: float
+    fit_for_use: bool
+    age_min: float | None = None
+    age_max: float | None = None
+    views: tuple[str, ...] = ()
+
+    def takes(self, age_years: float | None, view: str | None) -> bool:
+        """Whether a patient of this age and view belongs here; unknown never does."""
+        if self.age_min is not None and (age_years is None or age_years < self.age_min):
+            return False
+        if self.age_max is not None and (age_years is None or age_years >= self.age_max + 1):
+            return False
+        return not self.views or (view is not None and view.upper() in self.views)
+
+    def point(self, name: str = "balanced") -> OperatingPoint:
+        """An operating point by name."""
+        return next(p for p in self.operating_points if p.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model folder's card. `classes[positive]` is the class that probability and maps speak of.
+
+    `outputs` is 1 for a single logit of the positive class (sigmoid), else one logit a class (softmax).
+    `cam_layer` names the layer whose feature maps the signature `predict` returns; `head` is `pooled` when global
+    average pooling and one dense layer follow it, else `dense`.
+    """
+
+    name: str
+    folder: Path
+    version: str
+    title: str
+    task: str
+    modality: str
+    baseline: bool
+    second_opinion: str | None
+    classes: tuple[ModelClass, ...]
+    positive: int
+    outputs: int
+    input: InputSpec
+    cam_layer: str
+    head: str
+    gate: str | None
+    licence: str
+    populations: tuple[Population, ...]
+    default_population: str
+    label_map: Mapping[str, str]
+    text: Mapping[str, Any]
+
+    @property
+    def class_ids(self) -> tuple[str, ...]:
+        """Class identifiers in the order of the network."""
+        return tuple(c.id for c in self.classes)
+
+    def population(self, image: Image | None = None, chosen: str | None = None) -> tuple[Population, bool]:
+        """The population whose calibration applies, and whether it is known (chosen or told by the header)."""
+        for population in self.populations:
+            if population.id == chosen:
+                return population, True
+        if image is not None:
+            for population in self.populations:
+                if population.takes(image.age_years, image.view):
+                    return population, True
+        return next(p for p in self.populations if p.id == self.default_population), False
+
+    @property
+    def ref(self) -> ModelRef:
+        """Name, version and the first 8 hex digits of the network's sha256, as `hashes.json` states it."""
+        return ModelRef(self.name, self.version, hashes(self)["model.tflite"][:8])
+
+
+def models_folder() -> Path:
+    """The folder with the shipped models; `MEDIMG_MODELS` names another."""
+    return Path(os.environ.get("MEDIMG_MODELS", Path(__file__).resolve().parent.parent / "models"))
+
+
+def list_models(folder: Path | None = None) -> tuple[ModelCard, ...]:
+    """All cards of a models folder by name; a folder without `card.toml` is no model."""
+    base = folder or models_folder()
+    return tuple(read_card(path.parent) for path in sorted(base.glob("*/card.toml")))
+
+
+def open_model(name: str, folder: Path | None = None) -> ModelCard:
+    """One card by name.
+
+    Raises:
+        ModelUnavailable: there is no such model; the message lists those that there are.
+    """
+    base = folder or models_folder()
+    if not (base / name / "card.toml").is_file():
+        known = ", ".join(path.parent.name for path in sorted(base.glob("*/card.toml"))) or "none"
+        raise ModelUnavailable(f"There is no model named {name!r}.", f"Installed models: {known}.")
+    return read_card(base / name)
+
+
+@lru_cache(maxsize=64)
+def _read_toml(path: Path, changed_ns: int) -> dict[str, Any]:
+    del changed_ns  # part of the key only: a card that changed on disk is read again
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read `card.toml`.
+
+    Raises:
+        ModelUnavailable: the card is missing, is no TOML, or lacks a field.
+    """
+    path = folder / "card.toml"
+    try:
+        raw = _read_toml(path, path.stat().st_mtime_ns)
+        return _card(folder, raw)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The card of the model {folder.name!r} cannot be used ({type(error).__name__}: {error}).",
+            "Restore the folder from the release, or export the model again.",
+        ) from error
+
+
+def _card(folder: Path, raw: dict[str, Any]) -> ModelCard:
+    spec = dict(raw["input"])
+    if "window" in spec:
+        spec["window"] = Window(**spec["window"])
+    return ModelCard(
+        name=folder.name,
+        folder=folder,
+        version=raw["version"],
+        title=raw["title"],
+        task=raw["task"],
+        modality=raw["modality"],
+        baseline=raw.get("baseline", False),
+        second_opinion=raw.get("second_opinion"),
+        classes=tuple(ModelClass(**c) for c in raw["classes"]),
+        positive=raw["positive"],
+        outputs=raw["outputs"],
+        input=InputSpec(**spec),
+        cam_layer=raw["cam_layer"],
+        head=raw["head"],
+        gate=raw.get("gate"),
+        licence=raw["licence"],
+        populations=tuple(_population(p) for p in raw["populations"]),
+        default_population=raw["default_population"],
+        label_map=raw.get("label_map", {}),
+        text=raw["text"],
+    )
+
+
+def _population(raw: dict[str, Any]) -> Population:
+    fields = dict(raw)
+    calibration = fields.pop("calibration")
+    points = fields.pop("operating_points")
+    return Population(
+        calibration=Calibration(
+            calibration["temperature"], calibration["shift"], tuple((t, s) for t, s in calibration["draws"])
+        ),
+        operating_points=tuple(OperatingPoint(name, points[name]) for name in ("rule_out", "balanced", "rule_in")),
+        views=tuple(fields.pop("views", ())),
+        **fields,
+    )
+
+
+def hashes(card: ModelCard) -> Mapping[str, str]:
+    """`hashes.json`: file name -> sha256 in hex."""
+    return _read_json(card.folder / "hashes.json")
+
+
+def evaluation(card: ModelCard) -> Mapping[str, Any]:
+    """`evaluation.json` as written by `training.export`; `docs/evaluation.md` describes it."""
+    return _read_json(card.folder / "evaluation.json")
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        return _json(path, path.stat().st_mtime_ns)
+    except (OSError, json.JSONDecodeError) as error:
+        raise ModelUnavailable(
+            f"The file {path.name} of the model {path.parent.name!r} is missing or damaged.",
+            "Restore the folder from the release, or export the model again.",
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _json(path: Path, changed_ns: int) -> Mapping[str, Any]:
+    del changed_ns
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def read_verified(card: ModelCard, file: str) -> bytes:
+    """The bytes of one of the model's files, checked against `hashes.json`.
+
+    Raises:
+        ModelUnavailable: the file is missing or is not the one that was exported.
+    """
+    try:
+        content = (card.folder / file).read_bytes()
+    except OSError as error:
+        raise ModelUnavailable(
+            f"The model {card.name!r} lacks its file {file}.", "Restore the folder from the release."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != hashes(card).get(file):
+        raise ModelUnavailable(
+            f"The file {file} of the model {card.name!r} is not the one that was released.",
+            "Restore the folder from the release; do not use a changed network on patients.",
+        )
+    return content
+
+
+def write_hashes(folder: Path) -> None:
+    """Write `hashes.json` for every file of a model folder; the last step of an export."""
+    table = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != "hashes.json"
+    }
+    (folder / "hashes.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

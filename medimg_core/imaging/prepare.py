@@ -1,0 +1,57 @@
+"""The only way into a network, in training, evaluation, the app and the benchmarks alike."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from medimg_core.imaging.geometry import Geometry
+from medimg_core.imaging.window import to_display
+from medimg_core.types import FloatArray, Image, InputSpec
+
+_RGB_TO_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as libjpeg and OpenCV
+
+
+def model_grid(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
+    """Display values on the network's grid, before normalisation.
+
+    Returns:
+        float32 `[height, width, channels]` in [0, 1], and the map back to the source. Training caches this as
+        uint8 and augments it; `normalise` follows.
+    """
+    shown = to_display(image, spec.window)
+    geometry = Geometry.fit(image.shape, (spec.height, spec.width), spec.fit)
+    if shown.ndim == 3 and (spec.channels == 1 or _is_grey(image)):
+        shown = np.asarray(shown @ _RGB_TO_GREY, np.float32)
+    grid = geometry.lower(shown)
+    if grid.ndim == 2:
+        grid = cv2.merge([grid] * spec.channels) if spec.channels > 1 else grid[..., None]
+    return grid, geometry
+
+
+def normalise(grid: FloatArray, spec: InputSpec) -> FloatArray:
+    """Scale display values `[..., H, W, C]` in [0, 1] to what the network expects (see `InputSpec`)."""
+    if spec.normalisation == "zero_to_one":
+        return grid
+    if spec.normalisation == "minus_one_to_one":
+        return grid * np.float32(2) - np.float32(1)
+    mean = grid.mean(axis=(-3, -2, -1), keepdims=True)
+    deviation = grid.std(axis=(-3, -2, -1), keepdims=True) + np.float32(1e-3)
+    return np.clip((grid - mean) / deviation / np.float32(2.2), np.float32(-1.6), np.float32(1.6))
+
+
+def prepare(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
+    """A network's input for an image.
+
+    Returns:
+        float32 `[height, width, channels]` and the exact map between source and model grid.
+    """
+    grid, geometry = model_grid(image, spec)
+    return normalise(grid, spec), geometry
+
+
+def _is_grey(image: Image) -> bool:
+    """True when an RGB picture holds a grey one: channels differ by at most 2 (what WebP and JPEG leave)."""
+    step = max(1, int(np.sqrt(image.pixels.size / 300_000)))
+    sample = image.pixels[::step, ::step].astype(np.int16)
+    return bool((sample.max(axis=-1) - sample.min(axis=-1)).max(initial=0) <= 2)
