@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from medimg_core.imaging.geometry import Geometry
@@ -25,7 +24,7 @@ def model_grid(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
         shown = np.asarray(shown @ _RGB_TO_GREY, np.float32)
     grid = geometry.lower(shown)
     if grid.ndim == 2:
-        grid = cv2.merge([grid] * spec.channels) if spec.channels > 1 else grid[..., None]
+        grid = np.repeat(grid[..., None], spec.channels, axis=-1)
     return grid, geometry
 
 
@@ -37,7 +36,8 @@ def normalise(grid: FloatArray, spec: InputSpec) -> FloatArray:
         return grid * np.float32(2) - np.float32(1)
     mean = grid.mean(axis=(-3, -2, -1), keepdims=True)
     deviation = grid.std(axis=(-3, -2, -1), keepdims=True) + np.float32(1e-3)
-    return np.clip((grid - mean) / deviation / np.float32(2.2), np.float32(-1.6), np.float32(1.6))
+    standard = (grid - mean) / deviation / np.float32(2.2)
+    return np.asarray(np.clip(standard, np.float32(-1.6), np.float32(1.6)), np.float32)
 
 
 def prepare(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.types import FloatArray, Image, VoiLut, Window
+from medimg_core.types import FloatArray, Image, PixelArray, VoiLut, Window
 
 
-def apply_window(pixels: NDArray[np.floating], window: Window) -> FloatArray:
+def apply_window(pixels: NDArray[np.floating] | PixelArray, window: Window) -> FloatArray:
     """Map modality units to display values in [0, 1] (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3).
 
     Args:
@@ -33,7 +33,7 @@ def apply_window(pixels: NDArray[np.floating], window: Window) -> FloatArray:
     return np.asarray(np.clip((x - low) / span, 0.0, 1.0), np.float32)
 
 
-def apply_voi_lut(pixels: NDArray[np.floating], lut: VoiLut) -> FloatArray:
+def apply_voi_lut(pixels: NDArray[np.floating] | PixelArray, lut: VoiLut) -> FloatArray:
     """Look modality values up in a VOI LUT; display values in [0, 1] (DICOM PS3.3 C.11.2.1.1)."""
     index = np.clip(np.asarray(pixels, np.float32) - lut.first, 0, len(lut.table) - 1).astype(np.intp)
     return np.asarray(lut.table[index] / float(2**lut.bits - 1), np.float32)
