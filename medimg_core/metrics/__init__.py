@@ -1,1 +1,41 @@
+"""Pure statistics: arrays in, frozen results with 95 % intervals out. Needs numpy only.
 
+`groups` is everywhere the patient of each row: intervals then count patients, not films.
+"""
+
+from medimg_core.metrics.calibration import ReliabilityBin, brier, ece, ece_null_95, reliability
+from medimg_core.metrics.confusion import Rates, cohen_kappa, confusion_matrix, matthews, rates
+from medimg_core.metrics.intervals import proportion, wilson
+from medimg_core.metrics.overlap import dice
+from medimg_core.metrics.paired import McNemar, holm, mcnemar, mean_difference, paired_difference
+from medimg_core.metrics.precision_recall import PrCurve, auprc, pr_curve
+from medimg_core.metrics.roc import PairedTest, RocCurve, auroc, delong_test, roc_curve
+
+__all__ = [
+    "McNemar",
+    "PairedTest",
+    "PrCurve",
+    "Rates",
+    "ReliabilityBin",
+    "RocCurve",
+    "auprc",
+    "auroc",
+    "brier",
+    "cohen_kappa",
+    "confusion_matrix",
+    "delong_test",
+    "dice",
+    "ece",
+    "ece_null_95",
+    "holm",
+    "matthews",
+    "mcnemar",
+    "mean_difference",
+    "paired_difference",
+    "pr_curve",
+    "proportion",
+    "rates",
+    "reliability",
+    "roc_curve",
+    "wilson",
+]

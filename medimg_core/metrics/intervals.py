@@ -1,0 +1,123 @@
+"""Intervals of proportions and the bootstrap by patient; everything else in `metrics` stands on these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from medimg_core.types import Interval
+
+Floats = NDArray[np.float64]
+
+Z95 = 1.959963984540054
+"""The 97.5th percentile of the standard normal distribution."""
+
+_CHUNK = 4_000_000
+"""Weights held at once while resampling (32 MB), so that memory does not grow with the number of draws."""
+
+
+def normal_p(z: float) -> float:
+    """Two-sided p value of a standard normal deviate."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def group_index(n: int, groups: ArrayLike | None) -> NDArray[np.intp]:
+    """Number the patients from 0: intp `[n]`; every row its own patient when `groups` is None."""
+    if groups is None:
+        return np.arange(n, dtype=np.intp)
+    names = np.asarray(groups)
+    if names.shape != (n,):
+        raise ValueError(f"{n} rows but {names.shape[0] if names.ndim else 0} patients")
+    return np.unique(names, return_inverse=True)[1].astype(np.intp)
+
+
+def wilson(successes: float, n: float) -> Interval:
+    """Wilson's score interval of a proportion (Wilson, JASA 22 (1927) 209).
+
+    Args:
+        successes: may be fractional (effective counts).
+        n: number of trials, above 0.
+    """
+    if not n > 0:
+        raise ValueError("a proportion needs at least one trial")
+    p = successes / n
+    z2 = Z95**2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    # Rounding must not leave the ends of 0/n and n/n a hair away from 0 and 1.
+    low = 0.0 if successes <= 0 else min(centre - half, p)
+    high = 1.0 if successes >= n else max(centre + half, p)
+    return Interval(p, low, high, round(n))
+
+
+def proportion(hits: ArrayLike, groups: ArrayLike | None = None) -> Interval:
+    """Share of true values with a 95 % interval that knows about repeated patients.
+
+    Without `groups` this is Wilson's interval. With groups the same interval is taken at the effective sample size
+    n / design effect (Rao and Scott, Biometrics 48 (1992) 577); where all values agree, the design effect cannot be
+    seen and the number of patients stands for n.
+
+    Args:
+        hits: bool `[n]`, n >= 1.
+        groups: patient of each row, `[n]`.
+    """
+    values = np.asarray(hits, np.float64)
+    n = values.size
+    if n == 0:
+        raise ValueError("a proportion needs at least one trial")
+    p = float(values.mean())
+    index = group_index(n, groups)
+    clusters = int(index.max()) + 1
+    effective: float = n
+    if clusters < n:
+        effective = clusters
+        if 0.0 < p < 1.0 and clusters > 1:
+            residual = np.bincount(index, values - p)
+            variance = clusters / (clusters - 1) * float(residual @ residual) / n**2
+            effective = min(n, p * (1 - p) / variance) if variance > 0 else n
+    interval = wilson(p * effective, effective)
+    return Interval(p, interval.low, interval.high, n)
+
+
+def resampled_weights(n: int, groups: ArrayLike | None, draws: int, seed: int) -> Iterator[Floats]:
+    """Bootstrap by patient as weights: how often each row is drawn.
+
+    Patients are drawn with replacement, all rows of a patient together (Field and Welsh, JRSS B 69 (2007) 369).
+
+    Yields:
+        float64 `[b, n]` blocks; the blocks have `draws` rows together.
+    """
+    index = group_index(n, groups)
+    clusters = int(index.max()) + 1
+    rng = np.random.default_rng(seed)
+    block = max(1, _CHUNK // max(n, 1))
+    for start in range(0, draws, block):
+        size = min(block, draws - start)
+        counts = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size)
+        yield counts[:, index].astype(np.float64)
+
+
+def bootstrap(
+    statistic: Callable[[Floats], Floats], n: int, groups: ArrayLike | None, draws: int = 2000, seed: int = 0
+) -> Floats:
+    """Values of a weighted statistic over bootstrap draws.
+
+    Args:
+        statistic: weights `[b, n]` -> values `[b, ...]`; NaN where a draw leaves it undefined.
+
+    Returns:
+        float64 `[draws, ...]`.
+    """
+    return np.concatenate([statistic(weights) for weights in resampled_weights(n, groups, draws, seed)])
+
+
+def percentile_interval(value: float, draws: Floats, n: int) -> Interval:
+    """The 2.5th and 97.5th percentile of bootstrap draws around a value; undefined draws are left out."""
+    defined = draws[np.isfinite(draws)]
+    if defined.size == 0:
+        raise ValueError("no bootstrap draw defines this figure")
+    low, high = (float(v) for v in np.percentile(defined, (2.5, 97.5)))
+    return Interval(value, min(low, value), max(high, value), n)

@@ -1,0 +1,71 @@
+"""Two models on the same films, and corrections for asking more than one question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval
+from medimg_core.types import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Films that only one of two models got right, and the exact two-sided p value."""
+
+    only_a: int
+    only_b: int
+    p: float
+
+
+def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> McNemar:
+    """The exact McNemar test (Psychometrika 12 (1947) 153) of two models' right answers on the same films.
+
+    Args:
+        a_right, b_right: bool `[n]`. Films of one patient count as independent here: `paired_difference` does not
+            need that.
+    """
+    a, b = np.asarray(a_right).astype(bool), np.asarray(b_right).astype(bool)
+    if a.shape != b.shape:
+        raise ValueError("both models must have answered the same films")
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    n = only_a + only_b
+    # Whole numbers until the last division: exact however many films there are.
+    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
+    return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**n))
+
+
+def paired_difference(
+    statistic: Callable[[Floats], Floats], n: int, groups: ArrayLike | None = None, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """A difference of two models with its percentile bootstrap interval; whole patients are drawn, for both at once.
+
+    Args:
+        statistic: weights `[b, n]` -> differences `[b]`; weights of one give the value itself.
+    """
+    value = float(statistic(np.ones((1, n)))[0])
+    return percentile_interval(value, bootstrap(statistic, n, groups, draws, seed), n)
+
+
+def mean_difference(
+    a: ArrayLike, b: ArrayLike, groups: ArrayLike | None = None, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """Difference of two means over the same films (accuracy from right answers, Brier from squared errors)."""
+    gap = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    return paired_difference(
+        lambda w: np.asarray(w @ gap / w.sum(axis=1), np.float64), gap.size, groups, draws=draws, seed=seed
+    )
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's step-down adjusted p values (Scand J Statist 6 (1979) 65), in the order given."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return tuple(adjusted.tolist())

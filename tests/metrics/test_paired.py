@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from medimg_core.metrics import holm, mcnemar, mean_difference, paired_difference
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (5, 0), (12, 7), (3, 30), (121, 59), (900, 1000)])
+def test_mcnemar_equals_statsmodels(only_a: int, only_b: int) -> None:
+    a = np.repeat([True, False, True, False], [only_a, only_b, 40, 9])
+    b = np.repeat([False, True, True, False], [only_a, only_b, 40, 9])
+    found = mcnemar(a, b)
+    assert (found.only_a, found.only_b) == (only_a, only_b)
+    expected = sm_mcnemar([[40, only_a], [only_b, 9]], exact=True).pvalue if only_a + only_b else 1.0
+    assert found.p == pytest.approx(expected, abs=1e-12)
+
+
+def test_mcnemar_needs_the_same_films() -> None:
+    with pytest.raises(ValueError, match="same films"):
+        mcnemar([True], [True, False])
+
+
+def test_holm_equals_statsmodels() -> None:
+    p = [0.01, 0.04, 0.03, 0.005, 0.6]
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
+    assert holm([]) == ()
+
+
+def test_mean_difference_has_the_paired_standard_error() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.random(500) < 0.9
+    b = np.where(rng.random(500) < 0.8, a, rng.random(500) < 0.7)
+    found = mean_difference(a, b, draws=4000)
+    gap = a.astype(float) - b
+    assert found.value == pytest.approx(gap.mean(), abs=1e-12)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * gap.std() / np.sqrt(500), rel=0.06)
+
+
+def test_mean_difference_of_copied_films_is_that_of_the_films() -> None:
+    rng = np.random.default_rng(2)
+    a, b = rng.random(200) < 0.9, rng.random(200) < 0.8
+    copied = mean_difference(a.repeat(3), b.repeat(3), np.arange(200).repeat(3), seed=5)
+    single = mean_difference(a, b, seed=5)
+    assert (copied.low, copied.high) == pytest.approx((single.low, single.high), abs=1e-12)
+
+
+def test_any_statistic_may_be_compared() -> None:
+    values = np.arange(10.0)
+    found = paired_difference(lambda w: w @ values / w.sum(axis=1), 10, draws=50)
+    assert found.value == 4.5
