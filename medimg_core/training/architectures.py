@@ -1,0 +1,175 @@
+"""Networks by name, each a flat Keras graph that ends in global average pooling and the dense layer `logits`.
+
+Flat means that no model is a layer of another: Grad-CAM tools and exports need to reach the inner layers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medimg_core.errors import BadRequest, ModelUnavailable
+from medimg_core.training.recipe import Network
+from medimg_core.types import InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A built network: the Keras model `image -> logits` and the name of the layer whose maps make the CAM."""
+
+    model: Any
+    cam_layer: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body of `keras.applications`: its constructor's name, the ImageNet file (empty: none here), its arguments."""
+
+    constructor: str
+    file: str = ""
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+
+BODIES: dict[str, Body] = {
+    "mobilenet": Body("MobileNet", "mobilenet_v1_0.5_160_dequantized_notop.weights.h5", (("alpha", 0.5),)),
+    "mobilenet_v2": Body("MobileNetV2", "mobilenet_v2_1.0_224_dequantized_notop.weights.h5"),
+    "vgg16": Body("VGG16"),
+    "resnet50": Body("ResNet50"),
+    "inception_v3": Body("InceptionV3"),
+    "densenet121": Body("DenseNet121"),
+}
+
+
+def build(network: Network, spec: InputSpec, outputs: int) -> Built:
+    """Build a network for an input and a number of logits.
+
+    Raises:
+        BadRequest: unknown architecture or layer to cut at; the message lists the near names.
+        ModelUnavailable: the weights asked for are not here.
+    """
+    if network.architecture in BODIES:
+        return _transfer(network, spec, outputs)
+    if network.architecture in _PLAIN:
+        if network.weights != "none":
+            raise ModelUnavailable(
+                f"There are no {network.weights} weights for {network.architecture!r}.",
+                'Set weights = "none" in the recipe, or choose mobilenet or mobilenet_v2.',
+            )
+        return _PLAIN[network.architecture](network, spec, outputs)
+    names = [*BODIES, *_PLAIN]
+    near = difflib.get_close_matches(network.architecture, names, n=3, cutoff=0.4) or names
+    raise BadRequest(f"There is no architecture named {network.architecture!r}.", f"Near names: {', '.join(near)}.")
+
+
+def weights_folder() -> Path:
+    """Where ImageNet bodies lie: `MEDIMG_WEIGHTS`, else `shared/weights` beside the checkout."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "weights"
+    return Path(os.environ.get("MEDIMG_WEIGHTS", beside))
+
+
+def _weights_file(network: Network) -> Path | None:
+    if network.weights == "none":
+        return None
+    if network.weights != "imagenet":
+        path = Path(network.weights)
+        if not path.is_file():
+            raise ModelUnavailable(
+                "The weights file that the recipe names is not here.", "Correct the path after `weights`."
+            )
+        return path
+    file = BODIES[network.architecture].file
+    if not file:
+        raise ModelUnavailable(
+            f"No ImageNet weights of {network.architecture!r} come with this project.",
+            'Give the path of a .weights.h5 file as `weights`, or set weights = "none".',
+        )
+    path = weights_folder() / file
+    if not path.is_file():
+        raise ModelUnavailable(
+            f"The ImageNet weights of {network.architecture!r} are not on this machine.",
+            f'Put {file} into a folder, set MEDIMG_WEIGHTS to it, and start again; or set weights = "none".',
+        )
+    return path
+
+
+def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
+    import keras
+
+    body = BODIES[network.architecture]
+    base = getattr(keras.applications, body.constructor)(
+        input_shape=(spec.height, spec.width, spec.channels),
+        include_top=False,
+        weights=None,
+        **dict(body.arguments),
+    )
+    file = _weights_file(network)
+    if file is not None:
+        base.load_weights(file)
+    names = [layer.name for layer in base.layers]
+    cut = network.cut or names[-1]
+    if cut not in names:
+        near = difflib.get_close_matches(cut, names, n=3, cutoff=0.4) or names[-3:]
+        raise BadRequest(f"{network.architecture} has no layer named {cut!r}.", f"Near names: {', '.join(near)}.")
+    if file is not None:
+        # The statistics belong to the pictures that the weights come from; a batch of films would spoil them.
+        for layer in base.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+    return _pooled(base.input, base.get_layer(cut).output, cut, network.dropout, outputs)
+
+
+def _pooled(inputs: Any, features: Any, cam_layer: str, dropout: float, outputs: int) -> Built:
+    import keras
+    from keras import layers
+
+    pooled = layers.GlobalAveragePooling2D(name="pooled")(features)
+    logits = layers.Dense(outputs, name="logits")(layers.Dropout(dropout, name="dropout")(pooled))
+    return Built(keras.Model(inputs, logits), cam_layer, "pooled")
+
+
+def _textbook_cnn(network: Network, spec: InputSpec, outputs: int) -> Built:
+    """Three convolutions (32, 64, 128) with max pooling, dense 128, dropout: the first network of every textbook."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((spec.height, spec.width, spec.channels), name="image")
+    x = inputs
+    for number, filters in enumerate((32, 64, 128), start=1):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{number}")(x)
+        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    x = layers.Dense(128, activation="relu", name="dense")(layers.Flatten(name="flatten")(x))
+    logits = layers.Dense(outputs, name="logits")(layers.Dropout(network.dropout, name="dropout")(x))
+    return Built(keras.Model(inputs, logits), "conv3", "dense")
+
+
+def _small_resnet(network: Network, spec: InputSpec, outputs: int) -> Built:
+    """A plain residual net (He et al., CVPR 2016) of four stages, 32 to 256 filters, stride 16."""
+    import keras
+    from keras import layers
+
+    def unit(x: Any, filters: int, stride: int, name: str) -> Any:
+        y = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv1")(x)
+        y = layers.ReLU(name=f"{name}_relu1")(layers.BatchNormalization(momentum=0.9, name=f"{name}_bn1")(y))
+        y = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv2")(y)
+        y = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn2")(y)
+        if stride > 1 or x.shape[-1] != filters:
+            x = layers.Conv2D(filters, 1, strides=stride, use_bias=False, name=f"{name}_project")(x)
+        return layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([x, y]))
+
+    inputs = keras.Input((spec.height, spec.width, spec.channels), name="image")
+    x = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="stem")(inputs)
+    x = layers.ReLU(name="stem_relu")(layers.BatchNormalization(momentum=0.9, name="stem_bn")(x))
+    for number, filters in enumerate((32, 64, 128, 256), start=1):
+        x = unit(x, filters, 2 if number > 1 else 1, f"stage{number}")
+    return _pooled(inputs, x, "stage4_out", network.dropout, outputs)
+
+
+_PLAIN: dict[str, Callable[[Network, InputSpec, int], Built]] = {
+    "textbook_cnn": _textbook_cnn,
+    "small_resnet": _small_resnet,
+}

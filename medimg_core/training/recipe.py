@@ -1,0 +1,159 @@
+"""A recipe: everything that decides how a network is trained, read from one small TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medimg_core.errors import BadRequest
+from medimg_core.types import InputSpec, Window
+
+
+@dataclass(frozen=True, slots=True)
+class DataRule:
+    """How the rows of one manifest become targets.
+
+    Attributes:
+        set: folder of the set below the data folder.
+        column: column with the truth; `targets` maps its values to targets in [0, 1], other rows have no truth.
+        weak_column, weak_targets: soft targets for training rows without a truth, from a column that is often wrong.
+        weak_weight: weight of such rows in the loss.
+        draws: films drawn per epoch; 0 draws as many as there are.
+        balance: columns whose combinations are drawn alike (`target` is the rounded target).
+        balance_power: 0 draws films as they come, 1 draws every combination equally often.
+        mask: column with the mask file that the evidence for the film's own class should lie in.
+        box_label: label of the boxes that the evidence of positive films should lie in.
+    """
+
+    set: str
+    column: str
+    targets: Mapping[str, float]
+    weak_column: str = ""
+    weak_targets: Mapping[str, float] = field(default_factory=dict)
+    weak_weight: float = 0.0
+    draws: int = 0
+    balance: tuple[str, ...] = ("target",)
+    balance_power: float = 0.7
+    mask: str = ""
+    box_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Which body, from which weights, cut after which layer (`cut`; empty takes the whole body)."""
+
+    architecture: str
+    weights: str = "none"
+    cut: str = ""
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Label smoothing (total width) and the weight of the evidence term (`losses.evidence_inside`)."""
+
+    smoothing: float = 0.0
+    evidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Two phases: `head_epochs` with the body frozen, then `epochs` of everything under a cosine.
+
+    `patience` is the number of epochs without a better AUROC on val after which training stops; 0 never stops early.
+    """
+
+    batch: int = 32
+    head_epochs: int = 1
+    epochs: int = 8
+    head_rate: float = 2e-3
+    peak_rate: float = 6e-4
+    warmup_steps: int = 100
+    weight_decay: float = 1e-3
+    patience: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Ranges and probabilities of the changes drawn for a training film; zeros change nothing.
+
+    Attributes:
+        rotate_degrees: largest rotation either way.
+        zoom: smallest and largest scale.
+        stretch: largest relative change of the width against the height.
+        shift: largest move, as a share of the side.
+        gamma, contrast: deviation of the logarithm of the exponent and of the factor.
+        brightness: deviation of the offset.
+        blur, noise, erase, markers, flip: probability of each.
+    """
+
+    rotate_degrees: float = 0.0
+    zoom: tuple[float, float] = (1.0, 1.0)
+    stretch: float = 0.0
+    shift: float = 0.0
+    gamma: float = 0.0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
+    markers: float = 0.0
+    flip: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training, complete. `card` holds the words and rules that the export writes on the card."""
+
+    name: str
+    seed: int
+    input: InputSpec
+    network: Network
+    data: tuple[DataRule, ...]
+    loss: Loss
+    schedule: Schedule
+    augment: Augment
+    card: Mapping[str, Any]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        BadRequest: the file is missing, is no TOML, or has an unknown or missing field.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _recipe(raw)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BadRequest(
+            f"The recipe {path.name!r} cannot be used ({type(error).__name__}: {error}).",
+            "Compare it with the recipes that come with the program.",
+        ) from error
+
+
+def _recipe(raw: dict[str, Any]) -> Recipe:
+    spec = dict(raw["input"])
+    if "window" in spec:
+        spec["window"] = Window(**spec["window"])
+    augment = dict(raw.get("augment", {}))
+    if "zoom" in augment:
+        low, high = augment["zoom"]
+        augment["zoom"] = (float(low), float(high))
+    rules = tuple(DataRule(**{**rule, "balance": tuple(rule.get("balance", ("target",)))}) for rule in raw["data"])
+    if not rules:
+        raise ValueError("it names no data set")
+    return Recipe(
+        name=raw["name"],
+        seed=int(raw["seed"]),
+        input=InputSpec(**spec),
+        network=Network(**raw["network"]),
+        data=rules,
+        loss=Loss(**raw.get("loss", {})),
+        schedule=Schedule(**raw.get("schedule", {})),
+        augment=Augment(**augment),
+        card=raw.get("card", {}),
+    )
