@@ -1,0 +1,74 @@
+"""Does a method's map deserve trust on this model? Words and a mark from what was measured on test films."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from medimg_core import catalog
+from medimg_core.catalog import ModelCard
+from medimg_core.explain.registry import method
+
+Mark = Literal["full", "half", "hollow"]
+
+SAME_MAP = 0.7
+"""Correlation with the map of a head with shuffled weights from which on the map does not depend on the answer."""
+
+CONCENTRATION = 1.5
+"""Energy inside the truth over the truth's share of the film, below which a map that points is called coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What stands under a map.
+
+    Attributes:
+        mark: `full`: points better than chance; `half`: better, but coarse or noisy; `hollow`: fails, or was not
+            measured.
+        words: one line without a final stop, numbers with interval and n.
+        measured: False where no figure exists for this model.
+        truth: what was pointed at (`opacity boxes`, `lung mask`); empty where not measured.
+    """
+
+    mark: Mark
+    words: str
+    measured: bool
+    truth: str = ""
+
+
+def verdict(card: ModelCard, name: str, population: str | None = None) -> Verdict:
+    """The verdict on a method from `evaluation.json`.
+
+    Args:
+        population: id on the card whose test set is quoted; None quotes the default population's. Where that test
+            set has no figure for the method, the answer is `not measured`: another population's films say nothing
+            about this one.
+    """
+    chosen = next(p for p in card.populations if p.id == (population or card.default_population))
+    sets = catalog.evaluation(card).get("test_sets", {})
+    figures = sets.get(chosen.test_set, {}).get("saliency", {}).get(name)
+    if not figures:
+        return Verdict("hollow", "Not measured on this model", measured=False)
+    return _judge(figures, method(name).family)
+
+
+def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
+    truth = str(figures["truth"])
+    hit, centre, random = figures["pointing_game"], figures["centre"], figures["random"]
+    chance = max(centre["value"], random["value"])
+    tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}"
+    sanity = figures.get("sanity")
+    if sanity and sanity["value"] >= SAME_MAP:
+        words = f"Fails: same map with random weights ({sanity['value']:.2f}). Not for location"
+        return Verdict("hollow", words, measured=True, truth=truth)
+    if hit["low"] <= chance:
+        return Verdict("hollow", f"Points no better than chance: {tail}", measured=True, truth=truth)
+    if figures["energy_inside"]["value"] < CONCENTRATION * figures["area"]["value"]:
+        flaw = "Points, but noisy" if family == "gradient" else "Better than chance but coarse"
+        return Verdict("half", f"{flaw}: {tail}", measured=True, truth=truth)
+    return Verdict("full", f"Points better than chance: {tail}", measured=True, truth=truth)
+
+
+def _with_interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.2f} ({figure['low']:.2f}\u2013{figure['high']:.2f})"
