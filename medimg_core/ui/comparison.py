@@ -1,0 +1,145 @@
+"""The words and tables of the comparison page, as HTML of our own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from medimg_core.types import Interval
+from medimg_core.ui.figures import count, interval, p_value, rounded_p, signed, span
+from medimg_core.workflows.dashboard import FLOOR, Dashboard, ModelResult, PairResult
+
+_COLUMNS = ("Model", "AUROC", "Accuracy", "Sensitivity", "Specificity", "Precision", "F1", "ECE", "ms", "MB")
+_METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1")
+
+
+def verdict(board: Dashboard) -> str:
+    """Two sentences with the numbers that carry them."""
+    where = escape(_place(board))
+    first = board.models[0]
+    if not board.pairs:
+        lead = f"{escape(first.name)} reaches an AUROC of {interval(first.metrics['auroc'])} {where}, {count(board.n)}."
+        return _verdict(lead, _fitness(first))
+    pair = board.pairs[0]
+    a, b, difference = pair.auroc.a.value, pair.auroc.b.value, pair.auroc.difference
+    figures = f"difference {signed(difference.value)} ({span(difference)}), paired, {p_value(pair.auroc.p)}"
+    if difference.low <= 0 <= difference.high:
+        lead = (
+            f"The two models cannot be told apart {where}: AUROC {a:.2f} against {b:.2f}, {figures}, {count(pair.n)}."
+        )
+    else:
+        better, x, y = (pair.first, a, b) if difference.value > 0 else (pair.second, b, a)
+        lead = (
+            f"{escape(better)} is the better model {where}: AUROC {x:.2f} against {y:.2f}, {figures}, {count(pair.n)}."
+        )
+    return _verdict(lead, f"{_fitness(first)} {_cost(board)}")
+
+
+def _verdict(lead: str, more: str) -> str:
+    return f"<div class='mi mi-verdict'><p><b>{lead}</b> {more}</p></div>"
+
+
+def _place(board: Dashboard) -> str:
+    return f"on the test set “{board.title}”"
+
+
+def _fitness(model: ModelResult) -> str:
+    auroc = model.metrics["auroc"].value
+    if auroc < FLOOR:
+        return f"{escape(model.name)} is not fit for use here: {auroc:.2f} is below the floor of {FLOOR:.2f}."
+    if model.fit_for_use is False:
+        return f"{escape(model.name)} is not fit for use here; its card says why."
+    weak = [group for group in model.subgroups if group.auroc.value < FLOOR]
+    if weak:
+        names = ", ".join(f"{escape(group.name)} ({group.auroc.value:.2f})" for group in weak)
+        return f"Below the floor of {FLOOR:.2f} in {names}."
+    return ""
+
+
+def _cost(board: Dashboard) -> str:
+    first, second = (float(model.cost["predict_ms"]) for model in board.models[:2])
+    if min(first, second) <= 0:
+        return ""
+    ratio = first / second
+    if 0.8 < ratio < 1.25:
+        return "Both take about the same time."
+    how = f"{ratio:.1f} times" if ratio > 1 else f"1/{1 / ratio:.1f} of"
+    return f"It takes {how} the time of the other model."
+
+
+def summary(board: Dashboard) -> str:
+    """Which films, how many, how the intervals were made."""
+    return (
+        f"<span class='mi q'>{escape(board.title)}: {count(board.n)} films of {board.patients:,} patients; "
+        f"{board.positives:,} with {escape(board.positive)}. Intervals are 95 %, over patients.</span>"
+    )
+
+
+def tables(board: Dashboard) -> str:
+    """Figures at the balanced operating point, confusion matrices and paired differences."""
+    head = "".join(f"<th class='{'n' if i else ''}'>{name}</th>" for i, name in enumerate(_COLUMNS))
+    rows = "".join(_row(model) for model in board.models)
+    pairs = "".join(_pair(pair) for pair in board.pairs)
+    return (
+        "<div class='mi mi-tables'><h3>At the balanced operating point</h3>"
+        f"<table><tr>{head}</tr>{rows}</table>{_confusions(board)}{pairs}</div>"
+    )
+
+
+def _row(model: ModelResult) -> str:
+    cells = "".join(_cell(model.metrics.get(name)) for name in _METRICS)
+    ece = model.metrics["ece"].value
+    size = float(model.cost["tflite_bytes"]) / 1e6
+    return (
+        f"<tr><td>{escape(model.name)}</td>{cells}<td class='n'>{ece:.3f}</td>"
+        f"<td class='n'>{float(model.cost['predict_ms']):.1f}</td><td class='n'>{size:.1f}</td></tr>"
+    )
+
+
+def _cell(figure: Interval | None) -> str:
+    if figure is None:
+        return "<td class='n'>–</td>"
+    return f"<td class='n'>{figure.value:.2f}<small>{span(figure)}</small></td>"
+
+
+def _confusions(board: Dashboard) -> str:
+    """One small table: for each model what was decided on films with and without the finding."""
+    positive = escape(board.positive)
+    head = (
+        f"<tr><th>Decision against truth</th><th class='n'>{positive} found</th><th class='n'>{positive} missed</th>"
+        "<th class='n'>called wrongly</th><th class='n'>left out rightly</th></tr>"
+    )
+    body = "".join(
+        f"<tr><td>{escape(m.name)}</td><td class='n'>{m.confusion[1, 1]:,}</td><td class='n'>{m.confusion[1, 0]:,}</td>"
+        f"<td class='n'>{m.confusion[0, 1]:,}</td><td class='n'>{m.confusion[0, 0]:,}</td></tr>"
+        for m in board.models
+    )
+    return f"<h3 class='next'>Confusion matrix, films</h3><table>{head}{body}</table>"
+
+
+def _pair(pair: PairResult) -> str:
+    difference, right = pair.auroc.difference, pair.right
+    rows: Sequence[tuple[str, str, str, str]] = (
+        (f"AUROC {signed(difference.value, plus=True)}", span(difference), rounded_p(pair.auroc.p), "DeLong"),
+        (
+            f"Accuracy {signed(pair.accuracy.value, plus=True)}; right by one model only: "
+            f"{right.only_a} against {right.only_b}",
+            span(pair.accuracy),
+            rounded_p(right.p),
+            "McNemar, exact",
+        ),
+    )
+    body = "".join(
+        f"<tr><td>{a}</td><td class='n'>{b}</td><td class='n'>{c}</td><td class='n'>{d}</td></tr>"
+        for a, b, c, d in rows
+    )
+    return (
+        f"<h3 class='next'>{escape(pair.first)} against {escape(pair.second)}, same {pair.n:,} films</h3><table>"
+        "<tr><th>Paired difference</th><th class='n'>95 % interval</th><th class='n'>p</th><th class='n'>test</th></tr>"
+        f"{body}</table>"
+    )
+
+
+def provenance(board: Dashboard) -> str:
+    """The right side of the footer."""
+    return f"Evaluation of {escape(board.date[:10])} · data {escape(board.data_hash[:8])}"
