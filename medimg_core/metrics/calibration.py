@@ -64,7 +64,7 @@ def ece(
         return np.asarray(np.abs(sums).sum(axis=1) / weights.sum(axis=1), np.float64)
 
     value = float(error(np.ones((1, y.size)))[0])
-    low, high = np.percentile(bootstrap(error, y.size, groups, draws, seed), (2.5, 97.5))
+    low, high = (float(v) for v in np.percentile(bootstrap(error, y.size, groups, draws, seed), (2.5, 97.5)))
     return Interval(value, max(min(2 * value - high, value), 0.0), max(2 * value - low, value), y.size)
 
 
