@@ -7,7 +7,7 @@ import streamlit as st
 from medimg_core.catalog import ModelCard, list_models
 from medimg_core.ui import charts, comparison
 from medimg_core.ui.page import footer, page
-from medimg_core.workflows.dashboard import dashboard, test_sets
+from medimg_core.workflows.dashboard import dashboard, measured_sets
 
 CURVES = {"ROC": charts.roc, "Precision and recall": charts.precision_recall}
 PLAIN = {"displayModeBar": False}
@@ -21,7 +21,7 @@ def chosen_models() -> list[ModelCard]:
 
 def show() -> None:
     cards = chosen_models()
-    sets = test_sets(cards)
+    sets = measured_sets(cards)
     if not sets:
         st.html("<div class='mi mi-verdict'><p><b>No evaluation is installed.</b> Restore the models folder.</p></div>")
         return

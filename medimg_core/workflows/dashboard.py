@@ -96,7 +96,7 @@ class Dashboard:
     data_hash: str
 
 
-def test_sets(cards: Sequence[ModelCard]) -> dict[str, str]:
+def measured_sets(cards: Sequence[ModelCard]) -> dict[str, str]:
     """Test sets on which every one of the models was measured: id -> title, in the order of the first model."""
     measured = [evaluation(card)["test_sets"] for card in cards]
     if not measured:
@@ -110,7 +110,7 @@ def dashboard(cards: Sequence[ModelCard], test_set: str) -> Dashboard:
     Raises:
         BadRequest: one of the models was not measured on this test set.
     """
-    known = test_sets(cards)
+    known = measured_sets(cards)
     if test_set not in known:
         raise BadRequest(
             f"These models were not all measured on {test_set!r}.", f"Measured: {', '.join(known) or 'none'}."
