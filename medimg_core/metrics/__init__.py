@@ -5,14 +5,20 @@
 
 from medimg_core.metrics.calibration import ReliabilityBin, brier, ece, ece_null_95, reliability
 from medimg_core.metrics.confusion import Rates, cohen_kappa, confusion_matrix, matthews, rates
+from medimg_core.metrics.evaluation import Evaluation, evaluate_answers
 from medimg_core.metrics.intervals import proportion, wilson
 from medimg_core.metrics.overlap import dice
 from medimg_core.metrics.paired import McNemar, holm, mcnemar, mean_difference, paired_difference
 from medimg_core.metrics.precision_recall import PrCurve, auprc, pr_curve
+from medimg_core.metrics.registry import METRICS, Answers, Metric, measure
 from medimg_core.metrics.roc import PairedTest, RocCurve, auroc, delong_test, roc_curve
 
 __all__ = [
+    "METRICS",
+    "Answers",
+    "Evaluation",
     "McNemar",
+    "Metric",
     "PairedTest",
     "PrCurve",
     "Rates",
@@ -27,10 +33,12 @@ __all__ = [
     "dice",
     "ece",
     "ece_null_95",
+    "evaluate_answers",
     "holm",
     "matthews",
     "mcnemar",
     "mean_difference",
+    "measure",
     "paired_difference",
     "pr_curve",
     "proportion",
