@@ -11,7 +11,7 @@ import numpy as np
 from medimg_core import catalog
 from medimg_core.catalog import ModelCard
 from medimg_core.errors import BadRequest, MedImgError
-from medimg_core.explain.registry import Method, Query, method
+from medimg_core.explain.registry import Method, Query, method, methods
 from medimg_core.imaging import Geometry
 from medimg_core.types import FloatArray, SaliencyMap
 
@@ -35,6 +35,11 @@ def target_weights(card: ModelCard, target: str) -> FloatArray:
     if card.outputs == 1:
         return np.array([1.0 if index == card.positive else -1.0], np.float32)
     return np.asarray(np.arange(card.outputs) == index, np.float32)
+
+
+def available(card: ModelCard) -> tuple[Method, ...]:
+    """The methods that exist for a network: CAM itself needs a pooled head."""
+    return tuple(m for m in methods() if m.needs != "features" or card.head == "pooled")
 
 
 def compute(

@@ -68,7 +68,8 @@ def _load(folder: Path, digest: str) -> Any:
         ) from error
     catalog.read_verified(catalog.read_card(folder), "model.keras")
     keras.config.disable_interactive_logging()  # else Model.predict draws a progress bar on stdout
-    return keras.saving.load_model(folder / "model.keras", compile=False)
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    return keras.Model([model.input], model.output)  # tf-keras-vis calls it with a list
 
 
 def _visualiser(name: str, model: Any, card: ModelCard) -> Callable[[FloatArray, FloatArray], Any]:
@@ -113,4 +114,4 @@ def _with_zero_logit(model: Any) -> Any:
     import keras
 
     logit = model.output
-    return keras.Model(model.input, keras.ops.concatenate([keras.ops.zeros_like(logit), logit], axis=-1))
+    return keras.Model(model.inputs, keras.ops.concatenate([keras.ops.zeros_like(logit), logit], axis=-1))
