@@ -54,8 +54,13 @@ class Geometry:
         Shrinking averages over areas (OpenCV INTER_AREA), so that no detail is aliased.
         """
         size = (max(1, round(self.source[0] * self.scale[0])), max(1, round(self.source[1] * self.scale[1])))
-        shrink = size[0] <= self.source[0] and size[1] <= self.source[1]
-        resized = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+        resized = pixels
+        # One axis may shrink while the other grows: each by its own rule.
+        shrunk = (min(size[0], self.source[0]), min(size[1], self.source[1]))
+        if shrunk != self.source:
+            resized = np.asarray(cv2.resize(resized, shrunk[::-1], interpolation=cv2.INTER_AREA), np.float32)
+        if size != shrunk:
+            resized = np.asarray(cv2.resize(resized, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
         if size == self.model:
             return np.asarray(resized, np.float32)
         out = np.zeros((*self.model, *pixels.shape[2:]), np.float32)

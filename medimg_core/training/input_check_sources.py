@@ -1,0 +1,162 @@
+"""The pictures that the input check learns from: every set beside the checkout, read once, kept small."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from medimg_core.errors import BadTable
+from medimg_core.imaging import model_grid
+from medimg_core.types import Image, InputSpec
+
+CACHE = 192
+"""Side of the squashed pictures in memory: half as large again as the network's input, so that crops stay sharp."""
+
+FILMS = ("chest_xray_children", "chest_xray_adults", "lung_fields")
+SETS: Mapping[str, str] = {
+    "bone_fracture": "radiograph_other",
+    "mammography": "mammogram",
+    "lung_ct_cancer": "ct",
+    "lung_nodule": "ct",
+    "brain_ct_haemorrhage": "ct",
+    "brain_tumour_type": "mr",
+    "brain_tumour_outline": "mr",
+    "breast_ultrasound": "ultrasound",
+    "cardiac_ultrasound": "ultrasound",
+    "fetal_head": "ultrasound",
+    "fundus_glaucoma": "fundus",
+    "fundus_lesions": "fundus",
+    "fundus_retinopathy": "fundus",
+}
+"""Data set -> class of all its pictures."""
+
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("photo", "photo_object", "photo_grey", "photo_negative", "texture", "abstract"), "photo"),
+    **dict.fromkeys(("screenshot", "text_page", "drawing", "diagram", "chart", "pattern"), "document"),
+}
+_ORGANS = (
+    ("MR ", "mr"),
+    ("CT ", "ct"),
+    ("X-ray", "radiograph_other"),
+    ("mammogram", "mammogram"),
+    ("ultrasound", "ultrasound"),
+    ("", "photo"),  # endoscopy, dermoscopy, histology, microscopy: colour pictures through a lens
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture of a manifest and the class that it stands for."""
+
+    data_set: str
+    id: str
+    path: Path
+    label: str
+    patient: str
+    kind: str = ""
+    mask: Path | None = None
+    view: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Shelf:
+    """Pictures of one class in one set: uint8 `[CACHE, CACHE]` or `[CACHE, CACHE, 3]`, and lung masks where known.
+
+    `masks[i]` is bool `[CACHE / 4, CACHE / 4]` or None.
+    """
+
+    data_set: str
+    label: str
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    masks: list[NDArray[np.bool_] | None] = field(default_factory=list)
+
+
+def rows(data: Path, split: str) -> Iterator[Row]:
+    """All pictures of a split, films first, in the order of the manifests.
+
+    Raises:
+        BadTable: a set is missing.
+    """
+    for data_set in (*FILMS, *SETS, "not_medical"):
+        manifest = data / data_set / "manifest.csv"
+        if not manifest.is_file():
+            raise BadTable(f"The data set {data_set} is missing.", "Give the folder that holds all data sets.")
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            for line in csv.DictReader(lines):
+                if line["split"] == split:
+                    yield _row(data, data_set, line)
+
+
+def _row(data: Path, data_set: str, line: Mapping[str, str]) -> Row:
+    folder = data / data_set
+    label, kind = SETS.get(data_set, "chest_frontal"), data_set
+    if data_set == "not_medical":
+        kind = line["kind"] if line["label"] == "not_medical" else line["what"]
+        label = _KINDS.get(kind) or next(name for words, name in _ORGANS if words in kind)
+    mask = folder / line["mask"] if data_set in FILMS and line.get("mask") else None
+    # Without a patient id every picture counts as its own.
+    patient = f"{data_set}:{line['patient'] or line['id']}"
+    return Row(data_set, line["id"], folder / line["file"], label, patient, kind, mask, line.get("view", ""))
+
+
+def read_picture(path: Path) -> Image:
+    """A PNG, JPEG or WebP of the data sets as an `Image`.
+
+    Raises:
+        BadTable: the file cannot be decoded.
+    """
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise BadTable(f"A picture of the set {path.parent.parent.name} cannot be read.", "Restore the data set.")
+    return Image(np.asarray(pixels, np.uint8), "RGB", digest="")
+
+
+def shrink(image: Image) -> NDArray[np.uint8]:
+    """Display values squashed to `CACHE` pixels: uint8 `[CACHE, CACHE]` for grey pictures, else `[.., .., 3]`."""
+    grid, _ = model_grid(image, InputSpec(CACHE, CACHE, channels=3))
+    small = np.asarray(np.rint(grid * 255), np.uint8)
+    grey = bool((small[..., 0] == small[..., 1]).all() and (small[..., 0] == small[..., 2]).all())
+    return np.ascontiguousarray(small[..., 0]) if grey else small
+
+
+def load(data: Path, split: str, cap: int, seed: int) -> list[Shelf]:
+    """Read a split into memory, at most `cap` pictures of a set, drawn without replacement.
+
+    Films keep twice as many as others, because five classes are made from them.
+    """
+    rng = np.random.default_rng(seed)
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in rows(data, split):
+        grouped.setdefault((row.data_set, row.label), []).append(row)
+    shelves = []
+    for (data_set, label), members in grouped.items():
+        most = cap * (2 if data_set in FILMS else 1)
+        chosen = members if len(members) <= most else [members[i] for i in rng.permutation(len(members))[:most]]
+        shelf = Shelf(data_set, label)
+        for row in chosen:
+            shelf.pictures.append(shrink(read_picture(row.path)))
+            shelf.masks.append(lung_mask(row))
+        shelves.append(shelf)
+    return shelves
+
+
+def lung_mask(row: Row) -> NDArray[np.bool_] | None:
+    """The outlined lungs, squashed to a quarter of `CACHE`; None where nobody outlined them.
+
+    In `lung_fields` the palette values 1, 2 and 4 are lung and 3 is the heart; elsewhere any value is lung.
+    """
+    if row.mask is None or not row.mask.is_file():
+        return None
+    from PIL import Image as Pillow  # palette masks: OpenCV would turn the indices into grey levels
+
+    with Pillow.open(row.mask) as opened:
+        values = np.asarray(opened)
+    lung = np.isin(values, (1, 2, 4)) if row.data_set == "lung_fields" else values > 0
+    side = CACHE // 4
+    return np.asarray(cv2.resize(lung.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5)
