@@ -1,0 +1,112 @@
+"""Loaded networks, one of each per process, bounded in bytes: the one used longest ago leaves first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from medimg_core.catalog import ModelCard, hashes
+from medimg_core.inference.engine import Engine, choose_engine
+from medimg_core.inference.runtime import Runtime
+
+LIMIT_BYTES = 512 * 2**20
+"""Networks of a million parameters count 10 to 30 MB each."""
+
+Key = tuple[str, str, Engine]
+"""Folder, hash of the network, engine: a folder that was exported anew is another network."""
+
+
+def load(card: ModelCard, engine: Engine) -> Runtime:
+    """Load a network, without keeping it."""
+    if engine == "keras":
+        from medimg_core.inference.keras_runtime import KerasRuntime
+
+        return KerasRuntime(card)
+    from medimg_core.inference.litert import LiteRTRuntime
+
+    return LiteRTRuntime(card)
+
+
+class RuntimePool:
+    """Networks by key. Two sessions that ask for the same one at once wait for one loading.
+
+    Args:
+        limit_bytes: what `Runtime.nbytes` may add up to; the network asked for last always stays.
+        loader: how to load.
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, loader: Callable[[ModelCard, Engine], Runtime] = load) -> None:
+        self.limit_bytes = limit_bytes
+        self._loader = loader
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[Key, Future[Runtime]] = OrderedDict()
+
+    def get(self, card: ModelCard, engine: str = "auto") -> Runtime:
+        """The network of a card, loaded now if need be.
+
+        Raises:
+            ModelUnavailable: it cannot be loaded; asked again, it is tried again.
+            BadRequest: unknown engine.
+        """
+        chosen = choose_engine(engine)
+        file = "model.keras" if chosen == "keras" else "model.tflite"
+        key = (str(card.folder), hashes(card).get(file, ""), chosen)
+        with self._lock:
+            future = self._loaded.get(key)
+            mine = future is None
+            if future is None:
+                future = self._loaded[key] = Future()
+            self._loaded.move_to_end(key)
+        if mine:
+            self._load(key, future, card, chosen)
+        return future.result()
+
+    def _load(self, key: Key, future: Future[Runtime], card: ModelCard, engine: Engine) -> None:
+        try:
+            runtime = self._loader(card, engine)
+        except BaseException as error:
+            with self._lock:
+                self._loaded.pop(key, None)
+            future.set_exception(error)
+            return
+        future.set_result(runtime)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Let go of the networks used longest ago; who still holds one finishes with it."""
+        with self._lock:
+            ready = [key for key, future in self._loaded.items() if future.done()]
+            for key in ready[:-1]:
+                if self._counted() <= self.limit_bytes:
+                    return
+                del self._loaded[key]
+
+    def _counted(self) -> int:
+        return sum(f.result().nbytes for f in self._loaded.values() if f.done() and f.exception() is None)
+
+    @property
+    def nbytes(self) -> int:
+        """What the loaded networks are counted with."""
+        with self._lock:
+            return self._counted()
+
+    def names(self) -> tuple[str, ...]:
+        """Loaded models, the one used last at the end."""
+        with self._lock:
+            return tuple(f.result().card.name for f in self._loaded.values() if f.done() and f.exception() is None)
+
+    def clear(self) -> None:
+        """Forget all networks."""
+        with self._lock:
+            self._loaded.clear()
+
+
+POOL = RuntimePool()
+"""The process's own pool."""
+
+
+def runtime_for(card: ModelCard, engine: str = "auto") -> Runtime:
+    """The network of a card from the process's pool (see `RuntimePool.get`)."""
+    return POOL.get(card, engine)

@@ -1,0 +1,116 @@
+"""One image, one model, one answer: gate, preparation, network, calibration."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from medimg_core.catalog import ModelCard, Population
+from medimg_core.errors import MedImgError
+from medimg_core.imaging import Geometry, prepare
+from medimg_core.inference import gate
+from medimg_core.inference.calibration import interval, prediction_set, probabilities
+from medimg_core.inference.pool import runtime_for
+from medimg_core.inference.runtime import Forward
+from medimg_core.types import FloatArray, GateVerdict, Image, Prediction
+
+WORKERS = 2
+"""Threads of a batch: preparation of one film overlaps with the network of another."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A prediction and what it was made from, so that a map of its evidence costs no second pass.
+
+    Attributes:
+        prediction: refused, or with scores.
+        forward, x, geometry: the pass, its input float32 `[H, W, C]` and the way back to the source grid; all None
+            where the gate refused.
+    """
+
+    prediction: Prediction
+    forward: Forward | None = None
+    x: FloatArray | None = None
+    geometry: Geometry | None = None
+
+
+def predict(image: Image, card: ModelCard, population: str | None = None, *, engine: str = "auto") -> Answer:
+    """Ask a model about an image.
+
+    Args:
+        population: id on the card whose calibration and operating points apply; None takes what age and view of the
+            header say, else the card's default.
+        engine: see `inference.engine.choose_engine`.
+
+    Raises:
+        ModelUnavailable: the network is missing or changed.
+        MedImgError: the network answered with values that are no numbers.
+    """
+    started = time.perf_counter()
+    verdict = gate.check(image, card)
+    if not verdict.passed:
+        return Answer(Prediction(card.ref, {}, verdict, seconds=time.perf_counter() - started))
+    x, geometry = prepare(image, card.input)
+    forward = runtime_for(card, engine).predict(x)
+    if not np.isfinite(forward.logits).all():
+        raise MedImgError(
+            f"The model {card.name!r} answered with values that are no numbers, so there is no result.",
+            "Check the pixels of this image; if others fail too, restore the model's folder from the release.",
+        )
+    chosen, _ = card.population(image, population)
+    seconds = time.perf_counter() - started
+    return Answer(_prediction(card, chosen, forward, verdict, seconds), forward, x, geometry)
+
+
+def _prediction(
+    card: ModelCard, population: Population, forward: Forward, verdict: GateVerdict, seconds: float
+) -> Prediction:
+    scores = probabilities(forward.logits, card, population.calibration)
+    point = population.point("balanced")
+    positive = card.class_ids[card.positive]
+    others = {name: p for name, p in scores.items() if name != positive}
+    likeliest_other = max(others, key=lambda name: others[name])
+    return Prediction(
+        model=card.ref,
+        scores=scores,
+        gate=verdict,
+        decision=positive if scores[positive] >= point.threshold else likeliest_other,
+        positive=positive,
+        interval=interval(forward.logits, card, population.calibration),
+        population=population.id,
+        operating_point=point,
+        prediction_set=prediction_set(scores, population.conformal),
+        seconds=seconds,
+    )
+
+
+def predict_batch(
+    images: Iterable[Image],
+    card: ModelCard,
+    population: str | None = None,
+    *,
+    engine: str = "auto",
+    workers: int = WORKERS,
+) -> Iterator[Answer]:
+    """Answers to many images, in their order; `images` is read only a few ahead, so that it may decode as it goes.
+
+    Raises:
+        What `predict` raises, when its image's turn comes.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="medimg-batch") as threads:
+        waiting: deque[Future[Answer]] = deque()
+        try:
+            for image in images:
+                waiting.append(threads.submit(predict, image, card, population, engine=engine))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
