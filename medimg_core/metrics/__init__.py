@@ -8,7 +8,7 @@ from medimg_core.metrics.confusion import Rates, cohen_kappa, confusion_matrix, 
 from medimg_core.metrics.evaluation import Evaluation, evaluate_answers
 from medimg_core.metrics.intervals import proportion, wilson
 from medimg_core.metrics.overlap import dice
-from medimg_core.metrics.paired import McNemar, holm, mcnemar, mean_difference, paired_difference
+from medimg_core.metrics.paired import McNemar, figure_differences, holm, mcnemar, mean_difference, paired_difference
 from medimg_core.metrics.precision_recall import PrCurve, auprc, pr_curve
 from medimg_core.metrics.registry import METRICS, Answers, Metric, measure
 from medimg_core.metrics.roc import PairedTest, RocCurve, auroc, delong_test, roc_curve
@@ -34,6 +34,7 @@ __all__ = [
     "ece",
     "ece_null_95",
     "evaluate_answers",
+    "figure_differences",
     "holm",
     "matthews",
     "mcnemar",

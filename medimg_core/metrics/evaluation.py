@@ -50,7 +50,7 @@ def evaluate_answers(answers: Answers, answered: NDArray[np.bool_]) -> Evaluatio
         answers: all films with a known truth; decision and probability of unanswered ones are not looked at.
         answered: bool `[n]`, false for refused and unreadable films.
     """
-    given = _rows(answers, answered)
+    given = subset(answers, answered)
     both = bool(given.labels.any() and not given.labels.all())
     return Evaluation(
         n=answers.truth.size,
@@ -58,7 +58,7 @@ def evaluate_answers(answers: Answers, answered: NDArray[np.bool_]) -> Evaluatio
         patients=np.unique(answers.patients).size,
         unanswered=int((~answered).sum()),
         left_out=measure(given),
-        wrong=measure(_worst(answers, answered)),
+        wrong=measure(as_wrong(answers, answered)),
         confusion=confusion_matrix(given.truth, given.decided, answers.classes),
         roc=roc_curve(given.labels, given.probability, given.patients) if both else None,
         pr=pr_curve(given.labels, given.probability, given.patients) if both else None,
@@ -67,7 +67,8 @@ def evaluate_answers(answers: Answers, answered: NDArray[np.bool_]) -> Evaluatio
     )
 
 
-def _rows(answers: Answers, keep: NDArray[np.bool_]) -> Answers:
+def subset(answers: Answers, keep: NDArray[np.bool_]) -> Answers:
+    """Some of the films."""
     return replace(
         answers,
         truth=answers.truth[keep],
@@ -77,8 +78,8 @@ def _rows(answers: Answers, keep: NDArray[np.bool_]) -> Answers:
     )
 
 
-def _worst(answers: Answers, answered: NDArray[np.bool_]) -> Answers:
-    """Unanswered films get the class farthest from the truth, and certainty for the wrong side."""
+def as_wrong(answers: Answers, answered: NDArray[np.bool_]) -> Answers:
+    """All films; unanswered ones get the class farthest from the truth, and certainty for the wrong side."""
     farthest = np.where(2 * answers.truth < answers.classes - 1, answers.classes - 1, 0)
     return replace(
         answers,

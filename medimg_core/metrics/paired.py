@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval
+from medimg_core.metrics.registry import Answers
 from medimg_core.types import Interval
 
 
@@ -59,6 +60,57 @@ def mean_difference(
     return paired_difference(
         lambda w: np.asarray(w @ gap / w.sum(axis=1), np.float64), gap.size, groups, draws=draws, seed=seed
     )
+
+
+def figure_differences(a: Answers, b: Answers, draws: int = 2000, seed: int = 0) -> Mapping[str, Interval]:
+    """Differences `a - b` of the figures at the operating point and of the Brier score, by name.
+
+    Args:
+        a, b: answers to the same films in the same order. A figure that the films do not define is left out.
+    """
+    n, groups = a.truth.size, a.patients
+    right = (a.truth == a.decided).astype(np.float64) - (b.truth == b.decided)
+    squares = (a.probability - a.labels) ** 2 - (b.probability - b.labels) ** 2
+    parts: dict[str, Callable[[Floats], Floats]] = {
+        "accuracy": lambda w: _ratio(w @ right, w.sum(axis=1)),
+        "sensitivity": lambda w: _rate(w, a, a.labels) - _rate(w, b, b.labels),
+        "specificity": lambda w: _rate(w, b, ~b.labels) - _rate(w, a, ~a.labels),
+        "precision": lambda w: _precision(w, a) - _precision(w, b),
+        "f1": lambda w: _f1(w, a) - _f1(w, b),
+        "brier": lambda w: _ratio(w @ squares, w.sum(axis=1)),
+    }
+    one = np.ones((1, n))
+    return {
+        name: paired_difference(part, n, groups, draws, seed)
+        for name, part in parts.items()
+        if np.isfinite(part(one)[0])
+    }
+
+
+def _called(answers: Answers) -> NDArray[np.bool_]:
+    return np.asarray(answers.decided == answers.positive, np.bool_)
+
+
+def _rate(weights: Floats, answers: Answers, among: NDArray[np.bool_]) -> Floats:
+    """Share called positive among some of the films."""
+    return _ratio(weights @ (_called(answers) & among), weights @ among)
+
+
+def _precision(weights: Floats, answers: Answers) -> Floats:
+    called = _called(answers)
+    return _ratio(weights @ (called & answers.labels), weights @ called)
+
+
+def _f1(weights: Floats, answers: Answers) -> Floats:
+    called = _called(answers)
+    return _ratio(2 * (weights @ (called & answers.labels)), weights @ called + weights @ answers.labels)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """NaN where nothing is counted."""
+    out = np.full(np.shape(above), np.nan)
+    np.divide(above, below, out=out, where=below > 0)
+    return out
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from medimg_core.metrics import holm, mcnemar, mean_difference, paired_difference
+from medimg_core.metrics import Answers, figure_differences, holm, mcnemar, mean_difference, paired_difference
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (5, 0), (12, 7), (3, 30), (121, 59), (900, 1000)])
@@ -49,3 +50,34 @@ def test_any_statistic_may_be_compared() -> None:
     values = np.arange(10.0)
     found = paired_difference(lambda w: w @ values / w.sum(axis=1), 10, draws=50)
     assert found.value == 4.5
+
+
+def test_differences_of_all_figures_are_scikit_learns() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 150)
+    patients = np.array([f"p{i // 2}" for i in range(150)])
+
+    def model(signal: float) -> Answers:
+        p = np.clip(truth * signal + rng.random(150) * (1 - signal), 0, 1)
+        return Answers(truth, (p >= 0.5).astype(np.intp), p, patients)
+
+    a, b = model(0.5), model(0.3)
+    found = figure_differences(a, b, draws=300)
+    expected = {
+        "accuracy": sk.accuracy_score(truth, a.decided) - sk.accuracy_score(truth, b.decided),
+        "sensitivity": sk.recall_score(truth, a.decided) - sk.recall_score(truth, b.decided),
+        "specificity": sk.recall_score(truth, a.decided, pos_label=0) - sk.recall_score(truth, b.decided, pos_label=0),
+        "precision": sk.precision_score(truth, a.decided) - sk.precision_score(truth, b.decided),
+        "f1": sk.f1_score(truth, a.decided) - sk.f1_score(truth, b.decided),
+        "brier": sk.brier_score_loss(truth, a.probability) - sk.brier_score_loss(truth, b.probability),
+    }
+    assert {name: i.value for name, i in found.items()} == pytest.approx(expected, abs=1e-12)
+    assert all(i.low < i.value < i.high for i in found.values())
+    back = figure_differences(b, a, draws=300)
+    assert back["f1"].low == pytest.approx(-found["f1"].high, abs=1e-12)
+
+
+def test_figures_without_their_films_are_left_out() -> None:
+    truth, p = np.zeros(6, np.intp), np.full(6, 0.1)
+    a = Answers(truth, truth, p, np.array(list("abcdef")))
+    assert set(figure_differences(a, a, draws=10)) == {"accuracy", "specificity", "brier"}

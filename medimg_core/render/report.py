@@ -1,0 +1,190 @@
+"""Reports as one HTML file each: no script, no outside font or picture, every number with its n and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from medimg_core.metrics import METRICS, Evaluation, McNemar, PairedTest
+from medimg_core.render.figures import pr_figure, reliability_figure, roc_figure
+from medimg_core.render.overlay import DISCLAIMER
+from medimg_core.types import Interval
+
+Fact = tuple[str, str]
+"""Label and text of one row."""
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 32px auto; max-width: 1080px; padding: 0 16px; background: #F1F2F2; color: #1E2327;
+  font: 14px/20px "Source Sans 3", "Source Sans Pro", "Segoe UI", Helvetica, Arial, sans-serif;
+  font-variant-numeric: tabular-nums lining-nums; }
+h1 { font-size: 24px; line-height: 29px; font-weight: 600; margin: 0 0 4px; }
+h2 { font-size: 16px; line-height: 23px; font-weight: 600; margin: 28px 0 6px; }
+p { margin: 4px 0; max-width: 74ch; }
+table { border-collapse: collapse; font-size: 13px; line-height: 18px; }
+th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid #C7CCD0; vertical-align: top; }
+th { color: #535B62; font-weight: 400; }
+td.figure { font-weight: 600; } td.quiet, .quiet { color: #535B62; }
+.charts { display: flex; flex-wrap: wrap; gap: 16px; } .charts figure { margin: 0; width: 330px; }
+.charts svg { width: 100%; height: auto; } figcaption { font-size: 12px; color: #535B62; }
+footer { margin-top: 32px; border-top: 1px solid #C7CCD0; padding-top: 6px; font-size: 12px; color: #535B62; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """Two models: DeLong's test, differences with bootstrap intervals, McNemar's test; p values also after Holm."""
+
+    title: str
+    auroc: PairedTest
+    p_holm: float
+    differences: Mapping[str, Interval]
+    right: McNemar
+    right_p_holm: float
+
+
+def evaluation_report(
+    title: str, facts: Sequence[Fact], found: Evaluation, classes: Sequence[str], notes: Sequence[str] = ()
+) -> str:
+    """The report of `evaluate`.
+
+    Args:
+        facts: what was measured on what: model, films, operating points, date.
+        classes: names of the classes in the order of the confusion matrix.
+        notes: sentences on what was left out or is not known.
+    """
+    parts = [_facts(facts), *(f"<p>{escape(note)}</p>" for note in notes), _metrics(found)]
+    charts = []
+    if found.roc is not None and found.pr is not None:
+        charts.append(
+            (roc_figure([("model", found.roc)]), f"ROC; AUROC {figure(found.roc.auroc)}, pointwise 95 % band")
+        )
+        charts.append((pr_figure([("model", found.pr)]), f"Average precision {figure(found.pr.auprc)}"))
+    if found.bins:
+        charts.append((reliability_figure(found.bins), _calibration_words(found)))
+    parts += [_charts(charts), _confusion(found, classes), _bins(found)]
+    return _page(title, parts)
+
+
+def comparison_report(
+    title: str,
+    facts: Sequence[Fact],
+    models: Sequence[tuple[str, Evaluation]],
+    pairs: Sequence[PairRow],
+) -> str:
+    """The report of `compare`.
+
+    Args:
+        models: name and figures of each model on the same films.
+    """
+    head = "".join(f"<th>{escape(name)}</th>" for name, _ in models)
+    rows = []
+    for metric in METRICS:
+        cells = [_cell(found.left_out.get(metric.name)) for _, found in models]
+        rows.append(f"<tr><th>{escape(metric.title)}</th>{''.join(cells)}</tr>")
+    table = f"<h2>Figures</h2><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+    charts = []
+    curves = [(name, found.roc) for name, found in models if found.roc is not None]
+    if curves:
+        charts.append((roc_figure(curves), "ROC with pointwise 95 % bands"))
+    recall = [(name, found.pr) for name, found in models if found.pr is not None]
+    if recall:
+        charts.append((pr_figure(recall), "Precision against recall"))
+    return _page(title, [_facts(facts), *(_pair(pair) for pair in pairs), table, _charts(charts)])
+
+
+def figure(interval: Interval) -> str:
+    """`0.981 (0.970–0.989), n 566`, the n behind a no-break space."""
+    n = "" if interval.n is None else f", n\u00a0{interval.n:,}"
+    return f"{_number(interval.value)} ({_number(interval.low)}–{_number(interval.high)}){n}"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.032`, or `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>\n<h1>{escape(title)}</h1>\n"
+        + "\n".join(part for part in parts if part)
+        + f"\n<footer>{escape(DISCLAIMER)}</footer></body></html>\n"
+    )
+
+
+def _facts(facts: Sequence[Fact]) -> str:
+    rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in facts)
+    return f"<table>{rows}</table>"
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None:
+        return '<td class="quiet">not defined by these films</td>'
+    value, rest = figure(interval).split(" ", 1)
+    return f'<td><b>{value}</b> <span class="quiet">{rest}</span></td>'
+
+
+def _metrics(found: Evaluation) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(m.title)}</th>{_cell(found.left_out.get(m.name))}{_cell(found.wrong.get(m.name))}</tr>"
+        for m in METRICS
+    )
+    return (
+        "<h2>Figures</h2><p>Each with its 95 % interval, which counts patients, not films. Films without an answer are "
+        "left out, or counted as answered wrongly with certainty.</p>"
+        f"<table><tr><th></th><th>refused films left out</th><th>refused films counted wrong</th></tr>{rows}</table>"
+    )
+
+
+def _charts(charts: Sequence[tuple[str, str]]) -> str:
+    figures = "".join(f"<figure>{svg}<figcaption>{escape(words)}</figcaption></figure>" for svg, words in charts)
+    return f'<h2>Curves</h2><div class="charts">{figures}</div>' if charts else ""
+
+
+def _calibration_words(found: Evaluation) -> str:
+    measured = found.left_out["ece"]
+    limit = found.ece_null_95 or 0.0
+    says = "chance alone explains" if measured.value <= limit else "chance alone does not explain"
+    return f"Calibration error {figure(measured)}; {says} it (95th percentile {limit:.3f})"
+
+
+def _confusion(found: Evaluation, classes: Sequence[str]) -> str:
+    if not found.confusion.any():
+        return ""
+    head = "".join(f"<th>called {escape(name)}</th>" for name in classes)
+    rows = "".join(
+        f"<tr><th>is {escape(name)}</th>{''.join(f'<td>{count:,}</td>' for count in row)}</tr>"
+        for name, row in zip(classes, found.confusion.tolist(), strict=True)
+    )
+    return f"<h2>Answers</h2><table><tr><th></th>{head}</tr>{rows}</table>"
+
+
+def _bins(found: Evaluation) -> str:
+    rows = "".join(
+        f"<tr><td>{b.predicted:.3f}</td><td><b>{b.observed:.3f}</b> "
+        f'<span class="quiet">({b.low:.3f}–{b.high:.3f})</span></td><td>{b.n:,}</td></tr>'
+        for b in found.bins
+    )
+    head = "<tr><th>predicted</th><th>with the finding</th><th>n</th></tr>"
+    return f"<h2>Calibration</h2><table>{head}{rows}</table>" if rows else ""
+
+
+def _pair(pair: PairRow) -> str:
+    titles = {m.name: m.title for m in METRICS}
+    rows = "".join(
+        f"<tr><th>{escape(titles[key])}, difference</th>{_cell(difference)}<td></td></tr>"
+        for key, difference in pair.differences.items()
+    )
+    return (
+        f"<h2>{escape(pair.title)}</h2><table>"
+        f"<tr><th>AUROC, difference</th>{_cell(pair.auroc.difference)}"
+        f"<td>{p_value(pair.auroc.p)} (DeLong), {p_value(pair.p_holm)} after Holm</td></tr>{rows}"
+        f"<tr><th>Right only by one</th><td>{pair.right.only_a:,} against {pair.right.only_b:,}</td>"
+        f"<td>{p_value(pair.right.p)} (McNemar, exact), {p_value(pair.right_p_holm)} after Holm</td></tr></table>"
+    )
