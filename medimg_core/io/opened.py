@@ -1,0 +1,53 @@
+"""What a reader makes of one file inside the decoding process, and the identity of an image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from medimg_core.types import Image, Note, PatientHeader
+
+
+@dataclass(slots=True)
+class OpenedFile:
+    """A file whose header was judged; its frames are decoded one by one as `images` is consumed.
+
+    Attributes:
+        encoding: one phrase for the way the pixels are stored, such as `JPEG lossless`.
+        images: frames in file order.
+        frames: how many `images` yields.
+        group: hash of what binds files to one series (series and patient); empty for a file of its own.
+        patient: for `ui` alone.
+        removed: number of attributes that identify or may identify and that were left behind.
+        notes: repairs and doubts; complete once `images` is exhausted.
+    """
+
+    encoding: str
+    images: Iterator[Image]
+    frames: int = 1
+    group: str = ""
+    patient: PatientHeader = field(default_factory=PatientHeader)
+    removed: int = 0
+    notes: list[Note] = field(default_factory=list)
+
+
+def with_digest(image: Image) -> Image:
+    """The image with `digest` filled in: sha256 of its pixels and of everything that decides how they are shown."""
+    shown = (
+        image.pixels.shape,
+        image.pixels.dtype.name,
+        image.photometric,
+        tuple((w.centre, w.width, w.function) for w in image.windows),
+        image.padding,
+        image.modality,
+        image.bits,
+        (image.voi_lut.first, image.voi_lut.bits) if image.voi_lut else None,
+    )
+    digest = hashlib.sha256(repr(shown).encode())
+    if image.voi_lut is not None:
+        digest.update(image.voi_lut.table.data)
+    digest.update(np.ascontiguousarray(image.pixels).data)
+    return replace(image, digest=digest.hexdigest())
