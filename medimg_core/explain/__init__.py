@@ -7,7 +7,7 @@ name the file in the import below.
 from medimg_core.explain import cam, gradients, occlusion, scorecam
 from medimg_core.explain.engine import ENGINES, available, compute, raise_grid, target_weights
 from medimg_core.explain.registry import Method, Query, method, methods, register
-from medimg_core.explain.verdict import Verdict, verdict
+from medimg_core.explain.trust import Verdict, verdict
 
 __all__ = [
     "ENGINES",

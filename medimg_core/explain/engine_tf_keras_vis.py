@@ -35,15 +35,8 @@ def grid(name: str, query: Query) -> FloatArray:
     Raises:
         BadRequest: tf-keras-vis does not have the method, or is not installed.
     """
-    if name not in METHODS:
-        raise BadRequest(
-            f"tf-keras-vis has no method {name!r}.", f"It has {', '.join(METHODS)}; the own engine has all."
-        )
-    card = query.runtime.card
     with _LOCK:
-        model = keras_model(card)
-        call = _visualiser(name, model, card)
-        batch = np.asarray(call(query.weights, query.x[None]), np.float32)
+        batch = np.asarray(visualiser(name, query.runtime.card)(query.weights, query.x[None]), np.float32)
     return batch.reshape(batch.shape[1:])
 
 
@@ -72,8 +65,13 @@ def _load(folder: Path, digest: str) -> Any:
     return keras.Model([model.input], model.output)  # tf-keras-vis calls it with a list
 
 
-def _visualiser(name: str, model: Any, card: ModelCard) -> Callable[[FloatArray, FloatArray], Any]:
-    """A function of (weights `[K]`, batch `[1, H, W, C]`) that gives the map `[1, h, w]`."""
+def visualiser(name: str, card: ModelCard) -> Callable[[FloatArray, FloatArray], Any]:
+    """A function of (weights `[K]`, batch `[1, H, W, C]`) that gives the map `[1, h, w]`; see `grid`."""
+    if name not in METHODS:
+        raise BadRequest(
+            f"tf-keras-vis has no method {name!r}.", f"It has {', '.join(METHODS)}; the own engine has all."
+        )
+    model = keras_model(card)
     with warnings.catch_warnings():
         # It imports scipy.ndimage.interpolation, which scipy 1 keeps with a warning.
         warnings.simplefilter("ignore", DeprecationWarning)

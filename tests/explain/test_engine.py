@@ -1,0 +1,167 @@
+"""From a method's grid to a map on the film: registry, targets, scale, the way back, and what must not pass."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runtime import PooledRuntime, card
+
+from medimg_core import explain
+from medimg_core.catalog import read_card
+from medimg_core.errors import BadRequest, MedImgError
+from medimg_core.explain.registry import Method, Query, register
+from medimg_core.imaging import Geometry
+from model_folder import TINY_BASELINE, TINY_MODEL, copy_model
+
+TINY = read_card(TINY_MODEL)
+GEOMETRY = Geometry.fit((16, 24), (8, 8), "squash")
+
+
+def query(seed: int = 0, side: float = 1.0) -> Query:
+    network = PooledRuntime(np.array([[2.0], [-1.0], [0.5]]), np.array([0.25]))
+    x = np.random.default_rng(seed).normal(0.3, 1, (8, 8, 3)).astype(np.float32)
+    return Query(network, x, np.array([side], np.float32))
+
+
+def test_every_method_of_the_contract_is_there_once() -> None:
+    assert [m.name for m in explain.methods()] == [
+        "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "hirescam",
+        "gradients", "smoothgrad", "integrated_gradients", "occlusion", "scorecam",
+    ]  # fmt: skip
+    assert {m.name for m in explain.methods() if m.signed} == {"integrated_gradients", "occlusion"}
+    with pytest.raises(ValueError, match="twice"):
+        register(explain.method("cam"))
+
+
+def test_an_unknown_method_names_its_neighbours() -> None:
+    with pytest.raises(BadRequest, match="gradcam"):
+        explain.method("grad-cam")
+
+
+@pytest.mark.parametrize("name", [m.name for m in explain.methods()])
+def test_each_method_gives_a_finite_map_on_the_film(name: str) -> None:
+    found = explain.compute(name, query(), GEOMETRY, target="pneumonia", card=TINY)
+    assert found.values.shape == (16, 24)
+    assert found.values.dtype == found.grid.dtype == np.float32
+    assert np.isfinite(found.values).all()
+    assert found.signed or found.values.min() >= 0
+    assert found.layer == ("cam" if "cam" in name else "input")
+    assert (found.method, found.target, found.model) == (name, "pneumonia", TINY.ref)
+    np.testing.assert_allclose(found.values, GEOMETRY.raise_map(found.grid))
+    assert not found.values.flags.writeable
+
+
+def test_targets_of_one_logit_are_its_two_sides() -> None:
+    assert explain.target_weights(card(), "pneumonia").tolist() == [1.0]
+    assert explain.target_weights(card(), "normal").tolist() == [-1.0]
+    with pytest.raises(BadRequest, match="pneumonia"):
+        explain.target_weights(card(), "pneumnia")
+
+
+def test_targets_of_several_logits_are_one_hot() -> None:
+    weights = explain.target_weights(card(outputs=3), "class2")
+    assert weights.tolist() == [0.0, 0.0, 1.0]
+    assert weights.dtype == np.float32
+
+
+def test_both_sides_share_the_evidence() -> None:
+    # Before the ReLU one side is the other with its sign turned: where both are zero nothing speaks either way.
+    one, other = (
+        explain.compute("cam", query(side=side), GEOMETRY, target=target, card=TINY).grid
+        for side, target in ((1.0, "pneumonia"), (-1.0, "normal"))
+    )
+    assert one.any()
+    assert other.any()
+    assert not (one * other).any()
+
+
+def test_no_positive_evidence_is_a_state() -> None:
+    network = PooledRuntime(np.array([[-1.0], [-2.0], [-0.5]]), np.array([0.0]))
+    empty = explain.compute(
+        "gradcam", Query(network, np.ones((8, 8, 3), np.float32), np.ones(1, np.float32)), GEOMETRY,
+        target="pneumonia", card=TINY,
+    )  # fmt: skip
+    assert empty.empty
+    assert empty.maximum == 0.0
+
+
+def test_the_scale_is_the_measured_one_or_none(tmp_path: Path) -> None:
+    folder = copy_model(TINY_MODEL, tmp_path / "tiny_model")
+    described = json.loads((folder / "evaluation.json").read_text())
+    described["saliency_scales"] = {"cam": 0.5, "gradcam": 0.0}
+    (folder / "evaluation.json").write_text(json.dumps(described))
+    copy = read_card(folder)
+    found = explain.compute("cam", query(), GEOMETRY, target="pneumonia", card=copy)
+    assert found.scale == 0.5
+    assert found.maximum == pytest.approx(2 * float(found.values.max()))
+    # A scale of 0 (no film had evidence) and a missing one are unknown.
+    assert explain.compute("gradcam", query(), GEOMETRY, target="pneumonia", card=copy).scale is None
+    assert explain.compute("hirescam", query(), GEOMETRY, target="pneumonia", card=copy).scale is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_an_error(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Method("broken", "Broken", "cam", "features", False, "", "", lambda q: np.full((2, 2), value, np.float32))
+    monkeypatch.setattr("medimg_core.explain.engine.method", lambda name: broken)
+    with pytest.raises(MedImgError, match="no numbers"):
+        explain.compute("broken", query(), GEOMETRY, target="pneumonia", card=TINY)
+
+
+def test_an_unknown_engine_is_told() -> None:
+    with pytest.raises(BadRequest, match="own, tf-keras-vis"):
+        explain.compute("cam", query(), GEOMETRY, target="pneumonia", card=TINY, engine="captum")
+
+
+def test_cam_is_offered_for_pooled_heads_only() -> None:
+    assert "cam" in [m.name for m in explain.available(TINY)]
+    names = [m.name for m in explain.available(read_card(TINY_BASELINE))]
+    assert "cam" not in names
+    assert len(names) == len(explain.methods()) - 1
+
+
+def figures(hit: tuple[float, float, float], *, energy: float = 0.5, sanity: float | None = 0.1) -> dict[str, object]:
+    def interval(value: float, low: float, high: float) -> dict[str, float]:
+        return {"value": value, "low": low, "high": high}
+
+    found: dict[str, object] = {
+        "pointing_game": interval(*hit),
+        "energy_inside": interval(energy, energy - 0.1, energy + 0.1),
+        "area": interval(0.1, 0.08, 0.12),
+        "centre": interval(0.16, 0.1, 0.2),
+        "random": interval(0.1, 0.08, 0.12),
+        "n": 172,
+        "truth": "opacity boxes",
+    }
+    return found | ({"sanity": interval(sanity, 0, 1)} if sanity is not None else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "mark", "words"),
+    [
+        ("gradcam", figures((0.76, 0.69, 0.82)), "full",
+         "Points better than chance: 0.76 (0.69–0.82), centre 0.16, n\u00a0172"),
+        ("scorecam", figures((0.48, 0.41, 0.56), energy=0.14), "half",
+         "Better than chance but coarse: 0.48 (0.41–0.56), centre 0.16, n\u00a0172"),
+        ("integrated_gradients", figures((0.55, 0.47, 0.62), energy=0.14), "half",
+         "Points, but noisy: 0.55 (0.47–0.62), centre 0.16, n\u00a0172"),
+        ("smoothgrad", figures((0.55, 0.47, 0.62), sanity=0.81), "hollow",
+         "Fails: same map with random weights (0.81). Not for location"),
+        ("gradients", figures((0.21, 0.13, 0.31), sanity=None), "hollow",
+         "Points no better than chance: 0.21 (0.13–0.31), centre 0.16, n\u00a0172"),
+    ],
+)  # fmt: skip
+def test_verdicts(name: str, found: dict[str, object], mark: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = {"test_sets": {"all": {"saliency": {name: found}}}}
+    monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
+    said = explain.verdict(card(), name)
+    assert (said.mark, said.words, said.measured, said.truth) == (mark, words, True, "opacity boxes")
+
+
+def test_another_populations_figures_are_not_borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = {"test_sets": {"other": {"saliency": {"cam": figures((0.9, 0.8, 0.95))}}, "all": {}}}
+    monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
+    said = explain.verdict(card(), "cam")
+    assert (said.mark, said.measured) == ("hollow", False)
