@@ -14,8 +14,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from medimg_core.catalog import write_hashes
+from medimg_core import explain
+from medimg_core.catalog import ModelCard, read_card, write_hashes
 from medimg_core.imaging import prepare
+from medimg_core.inference.litert import LiteRTRuntime
 from medimg_core.training.export import export_network
 from medimg_core.types import FloatArray, Image, InputSpec
 from model_folder import MODELS, film_pixels
@@ -67,6 +69,16 @@ def calibrate(logits: FloatArray, labels: FloatArray) -> tuple[float, float]:
         hessian = design.T @ (design * (p * (1 - p))[:, None]) + ridge
         weights = weights + np.linalg.solve(hessian, design.T @ (labels - p) - weights)
     return float(1 / weights[0]), float(weights[1])
+
+
+def saliency_scales(card: ModelCard, x: FloatArray) -> dict[str, float]:
+    """Method -> 99th percentile of the maxima of its maps over the test films."""
+    runtime, scales = LiteRTRuntime(card), {}
+    for method in explain.available(card):
+        if method.family == "cam" and method.needs != "forward":
+            maps = (method.function(explain.Query(runtime, one, np.ones(1, np.float32))) for one in x)
+            scales[method.name] = float(np.percentile([m.max() for m in maps], 99))
+    return scales
 
 
 def auroc(p: FloatArray, labels: FloatArray) -> float:
@@ -128,7 +140,9 @@ def make(build: Callable[[], keras.Model], folder: Path, head: str, second: str 
     export_network(model, "cam", SPEC, folder, golden_inputs=golden, float16=False)
     card = _card(model.name, head, second, temperature, shift, draws, points, conformal)
     (folder / "card.toml").write_text(card, encoding="utf-8")
+    write_hashes(folder)
     described = _evaluation(model.name, test, p_test, test_y, points)
+    described["saliency_scales"] = saliency_scales(read_card(folder), test_x)
     (folder / "evaluation.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     write_hashes(folder)
     print(folder.name, auroc(p_test, test_y), temperature, shift, points, conformal)
@@ -278,7 +292,6 @@ def _evaluation(
         "training_seconds": 0,
         "data": [{"set": "synthetic example", "split": "test", "n": n, "patients": n, "hash": ""}],
         "test_sets": sets,
-        "saliency_scales": {"cam": 5.0, "gradcam": 5.0},
         "cost": {"parameters": 0, "tflite_bytes": 0, "keras_bytes": 0, "predict_ms": 0, "cam_ms": 0},
     }
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medimg_core.catalog import Calibration, ModelCard
 from medimg_core.types import FloatArray, Interval
@@ -20,12 +21,8 @@ def probabilities(logits: FloatArray, card: ModelCard, calibration: Calibration)
     Args:
         logits: float32 `[K]`.
     """
-    z = np.asarray(logits, np.float64) / calibration.temperature
-    if card.outputs == 1:
-        p = _sigmoid(float(z[0]) + calibration.shift)
-        return {name: p if i == card.positive else 1.0 - p for i, name in enumerate(card.class_ids)}
-    power = np.exp(z - z.max())
-    return dict(zip(card.class_ids, (power / power.sum()).tolist(), strict=True))
+    curve = np.array([[calibration.temperature, calibration.shift]])
+    return dict(zip(card.class_ids, _scores(logits, card, curve)[0].tolist(), strict=True))
 
 
 def interval(logits: FloatArray, card: ModelCard, calibration: Calibration) -> Interval | None:
@@ -35,11 +32,22 @@ def interval(logits: FloatArray, card: ModelCard, calibration: Calibration) -> I
     """
     if not calibration.draws:
         return None
-    positive = card.class_ids[card.positive]
-    value = probabilities(logits, card, calibration)[positive]
-    draws = [probabilities(logits, card, Calibration(t, s))[positive] for t, s in calibration.draws]
-    low, high = (float(v) for v in np.percentile(draws, (2.5, 97.5)))
+    curves = np.array([(calibration.temperature, calibration.shift), *calibration.draws])
+    value, *draws = _scores(logits, card, curves)[:, card.positive].tolist()
+    low, high = np.percentile(draws, (2.5, 97.5)).tolist()
     return Interval(value, min(low, value), max(high, value))
+
+
+def _scores(logits: FloatArray, card: ModelCard, curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities `[D, classes]` under D calibration curves `[D, 2]` of temperature and shift."""
+    z = np.asarray(logits, np.float64)[None] / curves[:, :1]
+    if card.outputs == 1:
+        # Two classes: the softmax of (0, z) is the sigmoid of z.
+        positive = z[:, 0] + curves[:, 1]
+        z = np.zeros((len(curves), 2))
+        z[:, card.positive] = positive
+    power = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(power / power.sum(axis=1, keepdims=True))
 
 
 def at_prevalence(p: float, prevalence: float, wanted: float) -> float:
@@ -69,7 +77,3 @@ def prediction_set(scores: Mapping[str, float], limits: Mapping[str, float]) -> 
         limits: class -> limit, from `val`; a class without one always stays.
     """
     return tuple(name for name, p in scores.items() if 1.0 - p <= limits.get(name, math.inf))
-
-
-def _sigmoid(z: float) -> float:
-    return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else math.exp(z) / (1.0 + math.exp(z))

@@ -39,20 +39,28 @@ class Answer:
     geometry: Geometry | None = None
 
 
-def predict(image: Image, card: ModelCard, population: str | None = None, *, engine: str = "auto") -> Answer:
+def predict(
+    image: Image,
+    card: ModelCard,
+    population: str | None = None,
+    *,
+    engine: str = "auto",
+    verdict: GateVerdict | None = None,
+) -> Answer:
     """Ask a model about an image.
 
     Args:
         population: id on the card whose calibration and operating points apply; None takes what age and view of the
             header say, else the card's default.
         engine: see `inference.engine.choose_engine`.
+        verdict: what the gate said, where another model with the same gate was asked before; else it is asked now.
 
     Raises:
         ModelUnavailable: the network is missing or changed.
         MedImgError: the network answered with values that are no numbers.
     """
     started = time.perf_counter()
-    verdict = gate.check(image, card)
+    verdict = verdict or gate.check(image, card)
     if not verdict.passed:
         return Answer(Prediction(card.ref, {}, verdict, seconds=time.perf_counter() - started))
     x, geometry = prepare(image, card.input)

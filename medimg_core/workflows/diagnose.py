@@ -1,0 +1,274 @@
+"""One film, one primary answer: what the model says, where its evidence lies, what was measured on such patients."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from medimg_core.catalog import ModelCard, Population, evaluation, open_model
+from medimg_core.errors import ModelUnavailable
+from medimg_core.inference import Answer, predict
+from medimg_core.inference.engine import choose_engine
+from medimg_core.types import GateVerdict, Image, Interval, Prediction, SaliencyMap
+from medimg_core.workflows.cache import ByteCache
+from medimg_core.workflows.explain import MapCache, explain
+from medimg_core.workflows.route import route
+
+_log = logging.getLogger(__name__)
+
+State = Literal["positive", "negative", "doubtful", "refused", "unfit"]
+
+AnswerKey = tuple[str, tuple[object, ...], str, str, str, str]
+"""Digest of the pixels, the header entries that the gate reads, model, hash, population, engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFigures:
+    """What was measured on the test films of a population, from `evaluation.json`.
+
+    Attributes:
+        title: the test set as it is named there.
+        metrics: name -> figure with its 95 % interval, `n` filled in.
+        coverage: share of prediction sets that held the truth; None where it was not measured.
+    """
+
+    __test__ = False  # a name for readers, no test class
+
+    title: str
+    n: int
+    positives: int
+    patients: int
+    metrics: Mapping[str, Interval]
+    coverage: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfHundred:
+    """Of 100 such films with this score, `count` (`low` to `high`) are positive, at this prevalence."""
+
+    count: float
+    low: float
+    high: float
+    prevalence: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagnosis:
+    """Everything that the Diagnosis page formats.
+
+    Attributes:
+        state: which sentence answers; see `state_of`.
+        answer: prediction, forward pass and geometry of the primary model, for further maps without a second pass.
+        population: whose calibration, operating points and figures apply.
+        studied: whether the model was measured on patients of this age and films of this view; unknown counts as
+            studied, and `known` is False then.
+        known: the population was chosen by the reader or told by the header.
+        figures: None where the population was not measured or the patient is of none.
+        map: evidence for the positive class; None when refused, not fit for use, or not asked for.
+        place: where the map is strongest, in words; empty without positive evidence.
+        of_hundred: None when refused or not fit for use.
+        second: what the second model said; None where the card names none, it is not installed, or refused.
+    """
+
+    card: ModelCard
+    state: State
+    answer: Answer
+    population: Population
+    studied: bool
+    known: bool
+    figures: TestFigures | None
+    map: SaliencyMap | None
+    place: str
+    of_hundred: OfHundred | None
+    second: Prediction | None
+    second_card: ModelCard | None
+
+    @property
+    def prediction(self) -> Prediction:
+        """The primary model's prediction."""
+        return self.answer.prediction
+
+
+def _answer_bytes(answer: Answer) -> int:
+    arrays = (answer.x, *((answer.forward.features, answer.forward.logits) if answer.forward else ()))
+    return 4096 + sum(int(array.nbytes) for array in arrays if array is not None)
+
+
+def answer_cache(limit_bytes: int = 32 * 2**20) -> ByteCache[AnswerKey, Answer]:
+    """An empty cache of answers (100 kB to 1 MB each)."""
+    return ByteCache(limit_bytes, _answer_bytes)
+
+
+ANSWERS = answer_cache()
+"""The process's own. Keys hold no name: an answer is found only by who has the image's pixels."""
+
+
+def diagnose(
+    image: Image,
+    model: ModelCard | str = "auto",
+    population: str | None = None,
+    *,
+    with_map: bool = True,
+    engine: str = "auto",
+    answers: ByteCache[AnswerKey, Answer] | None = None,
+    maps: MapCache | None = None,
+) -> Diagnosis:
+    """Ask the primary model, the second model and the map about one film. Repeating it runs no network again.
+
+    Args:
+        model: a card, a name, or `auto` for the first model that `route` names.
+        population: id on the card, where the reader told age and view; None takes them from the header.
+        with_map: whether to make the map.
+        engine: see `inference.engine.choose_engine`.
+        answers, maps: where results are kept; the process's own where None.
+
+    Raises:
+        ModelUnavailable: the model is missing or changed. A second model that is missing is left out.
+    """
+    card = model if isinstance(model, ModelCard) else route()[0] if model == "auto" else open_model(model)
+    kept = ANSWERS if answers is None else answers
+    answer = _ask(image, card, population, engine, kept)
+    chosen, known = card.population(image, population)
+    studied = known or _possible(card, image)
+    state = state_of(answer.prediction, card, chosen, studied=studied)
+    usable = state not in ("refused", "unfit")
+    saliency = _map(image, card, population, answer, maps) if with_map and usable else None
+    second, second_card = _second(image, card, population, engine, kept, answer.prediction.gate)
+    return Diagnosis(
+        card=card,
+        state=state,
+        answer=answer,
+        population=chosen,
+        studied=studied,
+        known=known,
+        figures=_figures(card, chosen) if studied else None,
+        map=saliency,
+        place=place(saliency) if saliency is not None else "",
+        of_hundred=_of_hundred(answer.prediction, chosen) if usable else None,
+        second=second,
+        second_card=second_card,
+    )
+
+
+def state_of(prediction: Prediction, card: ModelCard, population: Population, *, studied: bool = True) -> State:
+    """Which sentence answers.
+
+    `positive` needs three things at once: a probability above the balanced and the rule-in point, and a prediction
+    set that holds the positive class alone; `negative` likewise below the balanced and the rule-out point. Anything
+    else is doubtful: between the points, both classes in the set, or none (unlike both groups).
+    """
+    if prediction.refused:
+        return "refused"
+    if not studied or not population.fit_for_use:
+        return "unfit"
+    positive = card.class_ids[card.positive]
+    p, inside = prediction.scores[positive], prediction.prediction_set
+    balanced = population.point("balanced").threshold
+    if inside == (positive,) and p >= max(balanced, population.point("rule_in").threshold):
+        return "positive"
+    if inside and positive not in inside and p < min(balanced, population.point("rule_out").threshold):
+        return "negative"
+    return "doubtful"
+
+
+def place(saliency: SaliencyMap) -> str:
+    """Where a map of a frontal film is strongest; sides are the patient's, whose right is the left of the picture."""
+    if saliency.empty:
+        return ""
+    rows, columns = saliency.values.shape
+    row, column = np.unravel_index(int(saliency.values.argmax()), saliency.values.shape)
+    height, width = (row + 0.5) / rows, (column + 0.5) / columns
+    third = "upper" if height < 1 / 3 else "middle" if height < 2 / 3 else "lower"
+    if abs(width - 0.5) < 0.08:
+        return f"in the {third} third, near the midline"
+    return f"in the {third} third on the patient’s {'right' if width < 0.5 else 'left'}"
+
+
+def _ask(
+    image: Image,
+    card: ModelCard,
+    population: str | None,
+    engine: str,
+    kept: ByteCache[AnswerKey, Answer],
+    verdict: GateVerdict | None = None,
+) -> Answer:
+    header = (image.modality, image.view, image.body_part, image.for_processing)
+    chosen, _ = card.population(image, population)
+    key = (image.digest, header, str(card.folder), card.ref.hash, chosen.id, choose_engine(engine))
+    answer = kept.get(key) if image.digest else None
+    if answer is None:
+        answer = predict(image, card, population, engine=engine, verdict=verdict)
+        if image.digest:
+            kept.put(key, answer)
+    return answer
+
+
+def _second(
+    image: Image,
+    card: ModelCard,
+    population: str | None,
+    engine: str,
+    kept: ByteCache[AnswerKey, Answer],
+    verdict: GateVerdict,
+) -> tuple[Prediction | None, ModelCard | None]:
+    """What the card's second opinion says; a film that was refused is shown to nobody."""
+    if card.second_opinion is None or not verdict.passed:
+        return None, None
+    try:
+        other = open_model(card.second_opinion, card.folder.parent)
+        same_gate = verdict if other.gate == card.gate else None
+        answer = _ask(image, other, population, engine, kept, same_gate)
+    except ModelUnavailable as error:
+        _log.warning("The second model %s was left out: %s", card.second_opinion, error.cause)
+        return None, None
+    return (None, None) if answer.prediction.refused else (answer.prediction, other)
+
+
+def _map(image: Image, card: ModelCard, population: str | None, answer: Answer, maps: MapCache | None) -> SaliencyMap:
+    """The map that costs no pass: CAM behind a pooled head, else Grad-CAM."""
+    method = "cam" if card.head == "pooled" else "gradcam"
+    target = card.class_ids[card.positive]
+    return explain(image, card, (method,), target, population, answer=answer, cache=maps)[0]
+
+
+def _possible(card: ModelCard, image: Image) -> bool:
+    """Whether what the header says leaves room for one of the populations the model was measured on."""
+    view = image.view.upper() if image.view else None
+    return any(
+        _takes_age(p, image.age_years) and (view is None or not p.views or view in p.views) for p in card.populations
+    )
+
+
+def _takes_age(population: Population, age: float | None) -> bool:
+    low, high = population.age_min, population.age_max
+    return age is None or ((low is None or age >= low) and (high is None or age < high + 1))
+
+
+def _of_hundred(prediction: Prediction, population: Population) -> OfHundred:
+    value = prediction.scores[prediction.positive or ""]
+    spread = prediction.interval or Interval(value, value, value)
+    return OfHundred(100 * value, 100 * spread.low, 100 * spread.high, population.prevalence)
+
+
+def _figures(card: ModelCard, population: Population) -> TestFigures | None:
+    measured = evaluation(card).get("test_sets", {}).get(population.test_set)
+    if not measured:
+        return None
+    n = int(measured["n"])
+    coverage = measured.get("conformal", {}).get("coverage")
+    return TestFigures(
+        title=str(measured["title"]),
+        n=n,
+        positives=int(measured["positives"]),
+        patients=int(measured["patients"]),
+        metrics={name: _interval(figure, n) for name, figure in measured["metrics"].items()},
+        coverage=_interval(coverage, n) if coverage else None,
+    )
+
+
+def _interval(figure: Mapping[str, Any], n: int) -> Interval:
+    return Interval(float(figure["value"]), float(figure["low"]), float(figure["high"]), int(figure.get("n", n)))
