@@ -25,8 +25,8 @@ from medimg_core.explain.engine_shuffled import ShuffledHead
 from medimg_core.imaging import prepare
 from medimg_core.inference import runtime_for
 from medimg_core.inference.runtime import Runtime
+from medimg_core.io import read_file
 from medimg_core.metrics.intervals import bootstrap, percentile_interval
-from medimg_core.training.data import read_image
 from medimg_core.types import Interval
 from medimg_core.workflows.explain import method_names
 from medimg_core.workflows.saliency_films import Film, read_films, truth_mask
@@ -156,7 +156,10 @@ class _Bench:
     """One film, prepared once for all methods."""
 
     def __init__(self, card: ModelCard, film: Film, shuffled: Runtime | None, perturb: bool, seed: int) -> None:
-        image = read_image(film.file)
+        read = read_file(film.file)
+        if read.error is not None:
+            raise read.error
+        image = read.images[0]
         self.card, self.shuffled, self.perturb, self.seed = card, shuffled, perturb, seed
         self.x, self.geometry = prepare(image, card.input)
         self.target = card.class_ids[card.positive]
