@@ -45,16 +45,21 @@ class PairRow:
 
 
 def evaluation_report(
-    title: str, facts: Sequence[Fact], found: Evaluation, classes: Sequence[str], notes: Sequence[str] = ()
+    title: str, facts: Sequence[Fact], found: Evaluation | None, classes: Sequence[str], notes: Sequence[str] = ()
 ) -> str:
     """The report of `evaluate`.
 
     Args:
         facts: what was measured on what: model, films, operating points, date.
         classes: names of the classes in the order of the confusion matrix.
+        found: None where no image has a known label.
         notes: sentences on what was left out or is not known.
     """
-    parts = [_facts(facts), *(f"<p>{escape(note)}</p>" for note in notes), _metrics(found)]
+    head = [_facts(facts), *(f"<p>{escape(note)}</p>" for note in notes)]
+    if found is None:
+        return _page(
+            title, [*head, "<p>No image has a label that the model knows, so there is nothing to measure.</p>"]
+        )
     charts = []
     if found.roc is not None and found.pr is not None:
         charts.append(
@@ -63,8 +68,7 @@ def evaluation_report(
         charts.append((pr_figure([("model", found.pr)]), f"Average precision {figure(found.pr.auprc)}"))
     if found.bins:
         charts.append((reliability_figure(found.bins), _calibration_words(found)))
-    parts += [_charts(charts), _confusion(found, classes), _bins(found)]
-    return _page(title, parts)
+    return _page(title, [*head, _metrics(found), _charts(charts), _confusion(found, classes), _bins(found)])
 
 
 def comparison_report(

@@ -26,6 +26,7 @@ from medimg_core.metrics import (
 )
 from medimg_core.metrics.evaluation import as_wrong, subset
 from medimg_core.types import Interval
+from medimg_core.workflows.evaluate import interval_json
 from medimg_core.workflows.predictions import Table
 
 Say = Callable[[str], None]
@@ -170,11 +171,6 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "refused_left_out": [_pair_json(pair) for pair in found.left_out],
         "refused_wrong": [_pair_json(pair) for pair in found.wrong],
     }
-
-
-def interval_json(interval: Interval) -> dict[str, float | int | None]:
-    """`{value, low, high, n}`."""
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
 
 
 def _pair_json(pair: Pair) -> dict[str, Any]:

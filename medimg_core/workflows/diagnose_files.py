@@ -1,0 +1,204 @@
+"""Files, folders and zips past one model or those that the gate lets in: one plain object an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import cv2
+import numpy as np
+
+from medimg_core.catalog import ModelCard, open_model
+from medimg_core.errors import BadRequest, MedImgError
+from medimg_core.inference import Answer, predict
+from medimg_core.io import read_files
+from medimg_core.types import Image, Region, Spacing
+from medimg_core.workflows.route import route
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """One image of the command line, or why there is none.
+
+    Attributes:
+        file: the path as given; in folders and archives with the member's own path behind it.
+        index: number of the image within its file, from 0; None where the file could not be read.
+        frames: images in the file.
+    """
+
+    file: str
+    index: int | None
+    image: Image | None
+    frames: int = 0
+    error: MedImgError | None = None
+
+
+def choose_models(name: str) -> tuple[ModelCard, ...]:
+    """The model of a name; for `auto` those that the router names.
+
+    Raises:
+        ModelUnavailable: no such model, or none at all for `auto`.
+    """
+    return route() if name == "auto" else (open_model(name),)
+
+
+def check_population(cards: Iterable[ModelCard], population: str | None) -> None:
+    """Refuse a population that no card knows.
+
+    Raises:
+        BadRequest: unknown; the message lists those of the cards.
+    """
+    known = [p.id for card in cards for p in card.populations]
+    if population is not None and population not in known:
+        raise BadRequest(f"No card knows the population {population!r}.", f"Known: {', '.join(known)}.")
+
+
+def open_paths(paths: Sequence[str], spacing: Spacing | None = None) -> Iterator[Opened]:
+    """All images of paths, in order, read a few files ahead.
+
+    Args:
+        spacing: for images whose file states none.
+    """
+    for result in read_files([Path(path) for path in paths]):
+        file = _as_given(result.label, paths)
+        if result.error is not None:
+            yield Opened(file, None, None, error=result.error)
+        for index, image in enumerate(result.images):
+            known = image if image.spacing is not None or spacing is None else replace(image, spacing=spacing)
+            yield Opened(file, index, known, len(result.images))
+
+
+def _as_given(label: str, paths: Sequence[str]) -> str:
+    """The label with the spelling of the command line: `Path` drops a leading `./` and doubled slashes."""
+    for path in paths:
+        plain = str(Path(path))
+        if path != plain and plain != "." and (label == plain or label.startswith(plain + "/")):
+            return path.rstrip("/") + label[len(plain) :]
+    return label
+
+
+def diagnose_image(
+    opened: Opened, cards: Sequence[ModelCard], population: str | None = None, masks: Path | None = None
+) -> list[Json]:
+    """One object for each model whose gate lets the image in; one object, without a model, where none does.
+
+    Args:
+        population: id for the cards that know it.
+        masks: folder for the masks of regions, 0/255 PNG on the source grid; not written where None.
+    """
+    if opened.image is None:
+        return [failed(opened, opened.error)]
+    named = len(cards) == 1
+    found: list[Json] = []
+    refusals: list[Json] = []
+    for card in cards:
+        chosen = population if population in {p.id for p in card.populations} else None
+        try:
+            answer = predict(opened.image, card, chosen)
+        except MedImgError as error:
+            found.append(failed(opened, error, card))
+            continue
+        if answer.prediction.refused:
+            refusals.append(refused(opened, answer, card))
+        else:
+            found.append(answered(opened, answer, card, masks))
+    if found or named:
+        return found or refusals
+    return [{**refusals[0], "model": None, "version": None, "hash": None}]
+
+
+def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
+    """The object of an image that could not be read or computed."""
+    return _object(opened, "error", str(error), card)
+
+
+def refused(opened: Opened, answer: Answer, card: ModelCard) -> Json:
+    """The object of an image that the input check refused; it holds no probability."""
+    gate = answer.prediction.gate
+    return {
+        **_object(opened, "refused", " ".join(gate.reasons), card),
+        "gate": {"passed": False, "kind": gate.kind, "reasons": list(gate.reasons)},
+        "seconds": round(answer.prediction.seconds, 6),
+    }
+
+
+def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None = None) -> Json:
+    """The object of an answer; see `diagnose_image` for `masks`."""
+    said = answer.prediction
+    point, spread = said.operating_point, said.interval
+    fit = {p.id: p.fit_for_use for p in card.populations}
+    return {
+        **_object(opened, "ok", " ".join(said.gate.reasons), card),
+        "scores": dict(said.scores),
+        "decision": said.decision,
+        "operating_point": None if point is None else {"name": point.name, "threshold": point.threshold},
+        "prediction_set": list(said.prediction_set),
+        "interval": None if spread is None else {"value": spread.value, "low": spread.low, "high": spread.high},
+        "population": said.population,
+        "fit_for_use": fit.get(said.population or ""),
+        "gate": {"passed": True, "kind": said.gate.kind, "reasons": list(said.gate.reasons)},
+        "regions": [_region(opened, region, card, masks) for region in said.regions],
+        "measurements": [
+            {"name": m.name, "value": m.value, "low": m.low, "high": m.high, "unit": m.unit, "basis": m.basis}
+            for m in said.measurements
+        ],
+        "seconds": round(said.seconds, 6),
+    }
+
+
+def _region(opened: Opened, region: Region, card: ModelCard, masks: Path | None) -> Json:
+    mask = None
+    if region.mask is not None and masks is not None:
+        digest = opened.image.digest[:8] if opened.image is not None else ""
+        mask = f"{PurePath(opened.file).stem}.{digest}.{card.name}.{region.label}.png"
+        masks.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(masks / mask), region.mask.astype(np.uint8) * np.uint8(255))
+    box = None if region.box is None else list(region.box)
+    return {"kind": region.kind, "label": region.label, "score": region.score, "box": box, "mask": mask}
+
+
+def _object(opened: Opened, status: str, reason: str, card: ModelCard | None) -> Json:
+    """All keys in the order of the contract; those that only an answer has are empty."""
+    ref = card.ref if card is not None else None
+    return {
+        "file": opened.file,
+        "index": opened.index,
+        "status": status,
+        "reason": reason,
+        "model": ref.name if ref else None,
+        "version": ref.version if ref else None,
+        "hash": ref.hash if ref else None,
+        "scores": {},
+        "decision": None,
+        "operating_point": None,
+        "prediction_set": [],
+        "regions": [],
+        "measurements": [],
+        "seconds": None,
+    }
+
+
+def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
+    """An object in words, for a reader at a terminal."""
+    where = result["file"] if not result["index"] else f"{result['file']} image {result['index'] + 1}"
+    if result["status"] != "ok" or card is None:
+        return f"{where}: {result['status']}. {result['reason']}"
+    meaning = {c.id: c.meaning for c in card.classes}[result["decision"]]
+    positive = card.class_ids[card.positive]
+    spread, point = result["interval"], result["operating_point"]
+    parts = [
+        f"{where}: {meaning}",
+        f"{positive} {result['scores'][positive]:.1%}"
+        + (f" ({spread['low']:.1%}–{spread['high']:.1%})" if spread else "")
+        + f", {point['name']} operating point {point['threshold']:.1%};",
+        f"model {result['model']} {result['version']}, population {result['population']}.",
+    ]
+    if result["fit_for_use"] is False:
+        parts.append("Not fit for use in these patients; do not rely on this result.")
+    if result["reason"]:
+        parts.append(f"Input check: {result['reason']}")
+    return " ".join(parts)
