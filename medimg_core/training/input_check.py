@@ -34,6 +34,7 @@ class Recipe:
     training: dict[str, Any]
     shares: dict[str, float]
     gate: dict[str, float]
+    card: dict[str, Any]
     folder: Path
 
     @property
@@ -64,6 +65,7 @@ def read_recipe(path: Path) -> Recipe:
             raw["training"],
             raw["shares"],
             raw["gate"],
+            raw["card"],
             path.resolve().parent.parent,
         )
     except KeyError as error:

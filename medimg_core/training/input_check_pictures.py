@@ -368,3 +368,11 @@ def make(draw: Draw, label: str) -> Picture:
     """A disturbed picture of a class: uint8 `[side, side, 3]`."""
     maker = _MAKERS.get(label)
     return disturb(draw, maker(draw) if maker else foreign(draw, label))
+
+
+def make_plain(draw: Draw, name: str) -> Picture:
+    """A picture for measuring, undisturbed: a class, or `photographed_film`, `screen`, `page`, `pattern`, `clouds`."""
+    if name == "photographed_film":
+        return _laid(draw, foreign(draw, "photo"), frontal(draw))
+    plain = {"screen": _screen, "page": _page, "pattern": _pattern, "clouds": _clouds}
+    return (plain.get(name) or _MAKERS[name])(draw)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medimg_core.errors import BadTable
 from medimg_core.imaging import model_grid
+from medimg_core.training.data import Record, read_image
 from medimg_core.types import Image, InputSpec
 
 CACHE = 192
@@ -63,6 +64,10 @@ class Row:
     mask: Path | None = None
     view: str = ""
 
+    def record(self, split: str) -> Record:
+        """The same as a training record, for provenance."""
+        return Record(self.data_set, self.id, self.path, split, self.patient, None, 1.0, False, self.label)
+
 
 @dataclass(slots=True, eq=False)
 class Shelf:
@@ -105,18 +110,6 @@ def _row(data: Path, data_set: str, line: Mapping[str, str]) -> Row:
     return Row(data_set, line["id"], folder / line["file"], label, patient, kind, mask, line.get("view", ""))
 
 
-def read_picture(path: Path) -> Image:
-    """A PNG, JPEG or WebP of the data sets as an `Image`.
-
-    Raises:
-        BadTable: the file cannot be decoded.
-    """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if pixels is None:
-        raise BadTable(f"A picture of the set {path.parent.parent.name} cannot be read.", "Restore the data set.")
-    return Image(np.asarray(pixels, np.uint8), "RGB", digest="")
-
-
 def shrink(image: Image) -> NDArray[np.uint8]:
     """Display values squashed to `CACHE` pixels: uint8 `[CACHE, CACHE]` for grey pictures, else `[.., .., 3]`."""
     grid, _ = model_grid(image, InputSpec(CACHE, CACHE, channels=3))
@@ -140,7 +133,7 @@ def load(data: Path, split: str, cap: int, seed: int) -> list[Shelf]:
         chosen = members if len(members) <= most else [members[i] for i in rng.permutation(len(members))[:most]]
         shelf = Shelf(data_set, label)
         for row in chosen:
-            shelf.pictures.append(shrink(read_picture(row.path)))
+            shelf.pictures.append(shrink(read_image(row.path)))
             shelf.masks.append(lung_mask(row))
         shelves.append(shelf)
     return shelves

@@ -1,0 +1,161 @@
+"""From the trained input check to its folder: network, reference, limits, card, measured rates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medimg_core.catalog import ModelCard, read_card, write_hashes
+from medimg_core.imaging import normalise
+from medimg_core.inference.gate_network import Impression, Limits, impression
+from medimg_core.inference.runtime import Runtime
+from medimg_core.training.card import provenance, to_toml, write_evaluation
+from medimg_core.training.data import read_image
+from medimg_core.training.input_check import Recipe, Say, fit, read_recipe, read_shelves
+from medimg_core.training.input_check_measure import choose_limits, judge, report
+from medimg_core.training.input_check_pictures import Draw, frontal
+from medimg_core.training.input_check_sources import FILMS, Shelf, rows
+from medimg_core.training.recipe import Augment, Loss, Network, Schedule
+from medimg_core.training.recipe import Recipe as ModelRecipe
+from medimg_core.types import FloatArray
+
+if TYPE_CHECKING:
+    import keras
+
+SHRINKAGE = 0.05
+"""Share of the mean variance added to every direction, so that directions without spread do not rule the distance."""
+
+_OPEN = Limits(refuse_below=0.0, doubt_below=0.0, refuse_beyond=1e9, doubt_beyond=1e9)
+
+
+def train(recipe_file: Path, data: Path, out: Path, say: Say = print) -> dict[str, Any]:
+    """Repeat the input check from its recipe: read, train, export, choose limits on `val`, measure on `test`.
+
+    Args:
+        recipe_file: `recipes/input_check.toml`.
+        data: the folder that holds all data sets.
+        out: the model folder to write.
+
+    Returns:
+        What `evaluation.json` holds.
+    """
+    started = time.perf_counter()
+    recipe = read_recipe(recipe_file)
+    shelves = read_shelves(recipe, data, "train")
+    model = fit(recipe, shelves, say)
+    return export(model, recipe, shelves, data, out, time.perf_counter() - started, say)
+
+
+def export(
+    model: keras.Model, recipe: Recipe, shelves: list[Shelf], data: Path, out: Path, seconds: float, say: Say = print
+) -> dict[str, Any]:
+    """Write the folder of a trained network; `shelves` are the pictures that it learnt from."""
+    from medimg_core.inference.litert import LiteRTRuntime
+    from medimg_core.training.export import export_network
+    from medimg_core.training.train import golden_inputs
+
+    golden = golden_inputs(recipe.spec, recipe.seed)
+    export_network(model, recipe.network["cut"], recipe.spec, out, golden_inputs=golden)
+    _write_card(recipe, out, _OPEN)
+    write_hashes(out)
+    runtime = LiteRTRuntime(read_card(out))
+    mean, whitener = fit_reference(_film_features(runtime, recipe, shelves))
+    np.savez(out / "distance.npz", mean=mean, whitener=whitener)
+    write_hashes(out)
+    say("network and reference written")
+
+    limits = choose_limits(_val_films(read_card(out), data), recipe.gate)
+    _write_card(recipe, out, limits)
+    write_hashes(out)
+    say(f"limits: {limits}")
+    rates = {split: _measured(recipe, data, split, out) for split in ("val", "test")}
+    content = {
+        **_provenance(recipe, data, seconds),
+        "test_sets": {},
+        "saliency_scales": {},
+        "gate": {"limits": asdict(limits), **rates},
+        "cost": _cost(model.count_params(), out, runtime, golden[0]),
+    }
+    write_evaluation(out, content)
+    write_hashes(out)
+    return content
+
+
+def fit_reference(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean `[C]` and whitener `[C, C]` of pooled features `[N, C]`, the covariance shrunk towards a sphere.
+
+    `(f - mean) @ whitener` has covariance I but for the shrinkage.
+    """
+    mean = features.mean(axis=0)
+    covariance = np.cov(features, rowvar=False).astype(np.float64)
+    size = len(covariance)
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / size * np.eye(size)
+    values, vectors = np.linalg.eigh(shrunk)
+    return mean.astype(np.float32), (vectors / np.sqrt(values)).astype(np.float32)
+
+
+def _film_features(runtime: Runtime, recipe: Recipe, shelves: list[Shelf], n: int = 4000) -> FloatArray:
+    """Pooled features of training films, shifted and stretched as in training but with their own exposure."""
+    draw = Draw(np.random.default_rng(recipe.seed), shelves, recipe.spec.height)
+    pooled = []
+    for _ in range(n):
+        x = normalise(frontal(draw).astype(np.float32) / np.float32(255), recipe.spec)
+        pooled.append(runtime.predict(x).features.mean(axis=(0, 1)))
+    return np.stack(pooled)
+
+
+def _val_films(card: ModelCard, data: Path) -> list[tuple[str, Impression]]:
+    films = (row for row in rows(data, "val") if row.data_set in FILMS)
+    return [(row.data_set, impression(read_image(row.path), card)) for row in films]
+
+
+def _measured(recipe: Recipe, data: Path, split: str, out: Path) -> dict[str, Any]:
+    # Any model's card will do that names this folder as its gate.
+    asking = replace(read_card(out), gate=out.name)
+    return report(list(judge(data, split, asking, read_shelves(recipe, data, split), recipe.seed + 1)))
+
+
+def _write_card(recipe: Recipe, out: Path, limits: Limits) -> None:
+    words = dict(recipe.card)
+    text = {**words.pop("text"), "gate": asdict(limits)}
+    card = {
+        "version": recipe.version,
+        "task": "gate",
+        **words,
+        "outputs": len(recipe.classes),
+        "positive": 0,
+        "cam_layer": recipe.network["cut"],
+        "default_population": "",
+        "populations": [],
+        "input": asdict(recipe.spec),
+        "text": text,
+    }
+    (out / "card.toml").write_text(to_toml(card), encoding="utf-8")
+
+
+def _provenance(recipe: Recipe, data: Path, seconds: float) -> dict[str, Any]:
+    described = ModelRecipe(
+        recipe.name, recipe.seed, recipe.spec, Network("MobileNet"), (), Loss(), Schedule(), Augment(),
+        {"version": recipe.version},
+    )  # fmt: skip
+    groups = {split: [row.record(split) for row in rows(data, split)] for split in ("train", "val", "test")}
+    return provenance(described, groups, seconds)
+
+
+def _cost(parameters: int, out: Path, runtime: Runtime, x: FloatArray) -> dict[str, float]:
+    """Size, and the median time of a pass in milliseconds."""
+    seconds = []
+    for _ in range(200):
+        started = time.perf_counter()
+        runtime.predict(x)
+        seconds.append(time.perf_counter() - started)
+    return {
+        "parameters": parameters,
+        "tflite_bytes": (out / "model.tflite").stat().st_size,
+        "keras_bytes": (out / "model.keras").stat().st_size,
+        "predict_ms": round(float(np.median(seconds)) * 1e3, 3),
+    }
