@@ -57,7 +57,9 @@ def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
     truth = str(figures["truth"])
     hit, centre, random = figures["pointing_game"], figures["centre"], figures["random"]
     chance = max(centre["value"], random["value"])
-    tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}"
+    # Boxes are what a reader expects to be pointed at; a wider truth, such as the lungs, is named.
+    where = "" if truth.endswith("boxes") else f", {truth}"
+    tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}{where}"
     sanity = figures.get("sanity")
     if sanity and sanity["value"] >= SAME_MAP:
         words = f"Fails: same map with random weights ({sanity['value']:.2f}). Not for location"

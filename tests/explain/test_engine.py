@@ -160,6 +160,12 @@ def test_verdicts(name: str, found: dict[str, object], mark: str, words: str, mo
     assert (said.mark, said.words, said.measured, said.truth) == (mark, words, True, "opacity boxes")
 
 
+def test_a_wider_truth_than_boxes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = {"test_sets": {"all": {"saliency": {"cam": figures((0.9, 0.8, 0.95)) | {"truth": "lung mask"}}}}}
+    monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
+    assert explain.verdict(card(), "cam").words.endswith("n\u00a0172, lung mask")
+
+
 def test_another_populations_figures_are_not_borrowed(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = {"test_sets": {"other": {"saliency": {"cam": figures((0.9, 0.8, 0.95))}}, "all": {}}}
     monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
