@@ -1,0 +1,89 @@
+"""Long work beside the page: a few threads for the whole process, progress that a page can ask for, cancelling."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from medimg_core.errors import Cancelled
+from medimg_core.explain.registry import Progress
+
+# Two threads: LiteRT interpreters overlap, and more would starve the sessions that only look.
+_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="medimg-job")
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One piece of long work.
+
+    Attributes:
+        share: how much is done, 0 to 1.
+        result: what the work returned; None while it runs.
+        error: what it raised; `Cancelled` when the user stopped it.
+        reference: under which a failure was logged, for who asks for the result.
+    """
+
+    title: str
+    share: float = 0.0
+    result: Any = None
+    error: BaseException | None = None
+    reference: str = ""
+    done: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, share: float) -> None:
+        """For the work to call between its steps; raises `Cancelled` when the user stopped it."""
+        if self.stopped.is_set():
+            raise Cancelled
+        self.share = share
+
+
+class Jobs:
+    """The work of one session, by key: the same work is never started twice."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Hashable, Job] = {}
+
+    def get(self, key: Hashable) -> Job | None:
+        """The job of a key, running or done."""
+        return self._jobs.get(key)
+
+    def start(self, key: Hashable, title: str, work: Callable[[Progress], Any]) -> Job:
+        """Start work unless it was started before."""
+        if key in self._jobs:
+            return self._jobs[key]
+        job = self._jobs[key] = Job(title)
+        _pool.submit(_run, job, work)
+        return job
+
+    def running(self) -> list[Job]:
+        """Jobs that are not done, in the order of their start."""
+        return [job for job in self._jobs.values() if not job.done.is_set()]
+
+    def stop(self) -> None:
+        """Ask all running jobs to stop; each ends at its next step."""
+        for job in self.running():
+            job.stopped.set()
+
+    def forget(self, key: Hashable) -> None:
+        """Let a stopped or failed job be started again."""
+        self._jobs.pop(key, None)
+
+    def clear(self) -> None:
+        """Stop everything and forget it."""
+        self.stop()
+        self._jobs.clear()
+
+
+def _run(job: Job, work: Callable[[Progress], Any]) -> None:
+    try:
+        job.progress(0.0)
+        job.result = work(job.progress)
+        job.share = 1.0
+    except BaseException as error:
+        job.error = error
+    finally:
+        job.done.set()

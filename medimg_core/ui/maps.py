@@ -1,0 +1,120 @@
+"""Maps side by side: the fast ones at once, the slow ones as jobs beside the page; and their export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from medimg_core.errors import BadRequest, Cancelled
+from medimg_core.explain import method, verdict
+from medimg_core.explain.registry import Progress
+from medimg_core.render import overlay_png
+from medimg_core.types import Window
+from medimg_core.ui import palette, routes, service, session, words
+from medimg_core.ui.answer import Answer
+from medimg_core.ui.faults import report
+from medimg_core.ui.jobs import Job, Jobs
+from medimg_core.ui.session import Workspace
+from medimg_core.ui.viewer import Layer, MethodView
+from medimg_core.workflows.explain import explain
+
+_LOOK = {"opacity": palette.OPACITY, "threshold": palette.THRESHOLD, "centre": 0.0, "width": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the panes show: maps that are ready, what is said about every method, and the work that goes on."""
+
+    layers: Mapping[str, Layer]
+    methods: Mapping[str, MethodView]
+    running: tuple[Job, ...]
+
+
+def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
+    """Maps of the methods asked for: fast ones are made now, slow ones are started as jobs."""
+    space = session.workspace()
+    wanted = dict.fromkeys(names)
+    fast = [name for name in wanted if service.is_fast(name)]
+    ready = dict(service.layers(answer, fast, target, space))
+    notes, running = {}, []
+    for name in wanted:
+        if name in ready:
+            continue
+        work = partial(_one, answer, name, target, space)
+        job = space.jobs.start(_key(answer, name, target), method(name).title, work)
+        if job.done.is_set() and job.error is None:
+            ready[name] = job.result
+        else:
+            notes[name] = _note(job, answer.image.digest)
+            running += [] if job.done.is_set() else [job]
+    views = {
+        m.name: _view(answer, m.name, target, notes.get(m.name, words.COMPUTING)) for m in service.offered(answer.card)
+    }
+    return Shown(ready, views, tuple(running))
+
+
+def again(answer: Answer, names: Sequence[str], target: str) -> None:
+    """Let methods that were stopped or failed be started once more: the reader chose them again."""
+    jobs: Jobs = session.workspace().jobs
+    for name in names:
+        job = jobs.get(_key(answer, name, target))
+        if job is not None and job.done.is_set() and job.error is not None:
+            jobs.forget(_key(answer, name, target))
+
+
+def export(answer: Answer, name: str, target: str, query: Mapping[str, str]) -> bytes:
+    """A PNG of one map as the reader sees it, with its provenance.
+
+    Args:
+        query: `opacity`, `threshold`, `centre`, `width`, `kind` as the viewer has them.
+
+    Raises:
+        BadRequest: a value is no number.
+    """
+    try:
+        look = {key: float(query.get(key, default)) for key, default in _LOOK.items()}
+    except ValueError as error:
+        raise BadRequest(
+            "The export was asked for with a value that is no number.", "Use the link on the page."
+        ) from error
+    kind = query.get("kind", "")
+    window = None
+    if look["width"] > 0 and kind in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        window = Window(look["centre"], look["width"], kind)  # type: ignore[arg-type]
+    saliency = explain(answer.image, answer.card, (name,), target, answer=answer.found.answer)[0]
+    population = words.capitalised(answer.found.population.title)
+    look = {key: min(max(look[key], 0.0), 1.0) for key in ("opacity", "threshold")}
+    return overlay_png(answer.image, saliency, window=window, population=population, **look)
+
+
+def _key(answer: Answer, name: str, target: str) -> tuple[str, str, str, str]:
+    return (answer.image.digest, answer.card.ref.hash, name, target)
+
+
+def _one(answer: Answer, name: str, target: str, space: Workspace, progress: Progress) -> Layer:
+    return service.layers(answer, [name], target, space, progress)[name]
+
+
+def _note(job: Job, digest: str) -> str:
+    """What stands on a pane without its map."""
+    if not job.done.is_set():
+        return words.COMPUTING
+    if isinstance(job.error, Cancelled):
+        return words.STOPPED
+    if job.error is not None and not job.reference:
+        job.reference = report(job.error, digest)
+    return words.failed(job.error, job.reference)
+
+
+def _view(answer: Answer, name: str, target: str, waiting: str) -> MethodView:
+    judged = verdict(answer.card, name, answer.found.population.id)
+    file = f"evidence-{name}-{answer.image.digest[:8]}.png"
+    token = session.workspace().case.give(
+        ("export", answer.image.digest, answer.told, name, target),
+        partial(export, answer, name, target),
+        "image/png",
+        file,
+    )
+    mark = judged.mark if judged.measured else ""
+    return MethodView(method(name).title, mark, judged.words, waiting, routes.url(token), file)

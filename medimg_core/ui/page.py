@@ -1,0 +1,74 @@
+"""What every page shares: the look, the frame that fills the window, the patient strip, the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from medimg_core.ui import session, words
+
+_HERE = Path(__file__).parent
+_PAGES = ("upload", "diagnosis", "explainability", "model_comparison", "model_cards")
+
+# Dark is the default whatever the desktop says: Streamlit would follow the desktop. Once a browser, before a case is
+# open; the reader's own choice stays. Streamlit keeps the choice under one key a path.
+_DARK_FIRST = """<script>
+if (!localStorage.getItem("medimg-dark-first")) {
+  localStorage.setItem("medimg-dark-first", "1");
+  for (const path of PATHS) localStorage.setItem("stActiveTheme-/" + path + "-v2", '"Dark"');
+  const told = location.search.includes("embed_options");
+  if (matchMedia("(prefers-color-scheme: light)").matches && !told) location.reload();
+}
+</script>"""
+
+
+def dress() -> None:
+    """Page settings and look; called once a run, before the page."""
+    st.set_page_config(
+        page_title="Reading room",
+        page_icon=str(_HERE / "icon.png"),
+        layout="wide",
+        # An entry of our own keeps the menu, and with it the choice of theme, in toolbarMode "minimal".
+        menu_items={"About": words.DISCLAIMER},
+    )
+    st.html(_HERE / "look.css")
+    with st.container(key="once"):
+        paths = str(["", *_PAGES])
+        st.html(_DARK_FIRST.replace("PATHS", paths), unsafe_allow_javascript=True)
+
+
+@contextmanager
+def page(patient: bool = False) -> Iterator[None]:
+    """The frame of a page, exactly as high as the window.
+
+    Args:
+        patient: show above everything whose image is open.
+    """
+    with st.container(key="page", height="stretch", gap=None):
+        if patient:
+            strip()
+        yield
+
+
+def strip() -> None:
+    """Whose image this is, and the mark of synthetic films."""
+    case = session.current()
+    entries = words.patient_strip(None if case is None else case.header, session.patient_hidden(), case is not None)
+    synthetic = case is not None and case.image is not None and case.image.synthetic
+    items = "".join(
+        f"<span class='who'><b>{escape(value)}</b></span>"
+        if not label
+        else f"<span>{escape(label)}<b>{escape(value)}</b></span>"
+        for label, value in entries
+    )
+    tag = "<span class='mi-tag'>SYNTHETIC</span>" if synthetic else ""
+    st.html(f"<div class='mi mi-strip'>{items}{tag}</div>")
+
+
+def footer(right: str = "") -> None:
+    """The last line of every page: what this is on the left, provenance on the right."""
+    st.html(f"<div class='mi mi-foot'><span>{words.DISCLAIMER}</span><span>{escape(right)}</span></div>")

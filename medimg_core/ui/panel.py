@@ -1,0 +1,126 @@
+"""The answer panel as HTML: a sentence, the number, what it means, what can be held against it, in that order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+
+from medimg_core.types import Interval, OperatingPoint
+from medimg_core.ui import words
+
+_LABELS = {"rule_out": "rule out", "balanced": "balanced", "rule_in": "rule in"}
+_CLOSEST = 0.15
+"""Operating points nearer than this on the axis would write over each other's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured figure with its interval, for the row Patients like this."""
+
+    name: str
+    value: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The row that quotes measured figures: whose, on how many, and the figures."""
+
+    title: str
+    figures: tuple[Figure, ...]
+
+
+Row = tuple[str, "str | Figures"]
+"""Label and text with `**bold**`, or figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What the panel says.
+
+    Attributes:
+        tone: `evidence`, `none`, `doubt` or `stop`: the look of the dot and the bar beside the sentence.
+        number: calibrated probability with its interval; None where no number is given.
+        condition: what the probability is of.
+        meaning: the line under the axis.
+    """
+
+    tone: words.Tone
+    sentence: str
+    more: str = ""
+    number: Interval | None = None
+    condition: str = ""
+    points: tuple[OperatingPoint, ...] = ()
+    meaning: str = ""
+    rows: tuple[Row, ...] = ()
+
+
+def html(panel: Panel) -> str:
+    """The whole panel."""
+    out = f"<h2>{_rich(panel.sentence)}</h2>"
+    if panel.more:
+        out += f"<p class='q'>{_rich(panel.more)}</p>"
+    if panel.number is not None:
+        out += _number(panel.number, panel.condition) + axis(panel.number, panel.points)
+    if panel.meaning:
+        out += f"<p>{_rich(panel.meaning)}</p>"
+    body = "".join(f"<dt>{escape(label)}</dt><dd>{_value(value)}</dd>" for label, value in panel.rows)
+    rows = f"<dl class='mi-rows'>{body}</dl>" if body else ""
+    return f"<div class='mi mi-answer {panel.tone}'>{out}{rows}</div>"
+
+
+def _number(number: Interval, condition: str) -> str:
+    spread = words.percent_range(number.low, number.high)
+    text = f"probability of {escape(condition)}, 95\u00a0% interval {spread}"
+    return f"<div class='mi-prob'><strong>{escape(words.percent(number.value))}</strong><span>{text}</span></div>"
+
+
+def axis(number: Interval, points: tuple[OperatingPoint, ...]) -> str:
+    """The number line from 0 to 100 % with the operating points, the interval and the value."""
+    marks = "".join(f"<i class='point' style='left:{p.threshold:.1%}'></i>" for p in points)
+    value, low, high = number.value, number.low, number.high
+    said = f"{value:.0%}, 95 % interval {low:.0%} to {high:.0%}"
+    ends = "".join(
+        f"<em class='{side}' style='left:{at}'><br>{text}</em>"
+        for side, at, text in (("l", "0", "0"), ("r", "100%", "100\u00a0%"))
+        if not any(abs(p.threshold - (side == "r")) < 0.08 for p in points)
+    )
+    return (
+        f"<div class='mi-axis' role='img' aria-label='{said}'><i class='base'></i>"
+        f"<i class='end' style='left:0'></i><i class='end' style='left:100%'></i>{marks}{_names(points)}{ends}"
+        f"<i class='range' style='left:{low:.1%};width:{high - low:.1%}'></i>"
+        f"<i class='dot' style='left:{value:.1%}'></i></div>"
+    )
+
+
+def _names(points: tuple[OperatingPoint, ...]) -> str:
+    """Names of the operating points. Near neighbours are moved apart; at the ends they stay inside the panel."""
+    places = [p.threshold for p in points]
+    for _ in range(4):
+        for i in range(1, len(places)):
+            gap = _CLOSEST - (places[i] - places[i - 1])
+            if gap > 0:
+                places[i - 1], places[i] = places[i - 1] - gap / 2, places[i] + gap / 2
+        places = [
+            min(max(p, 0.07 + _CLOSEST * i), 0.93 - _CLOSEST * (len(places) - 1 - i)) for i, p in enumerate(places)
+        ]
+    return "".join(
+        f"<em style='left:{at:.1%}'>{_LABELS[p.name]}<br>{round(p.threshold * 100)}</em>"
+        for at, p in zip(places, points, strict=True)
+    )
+
+
+def _value(value: str | Figures) -> str:
+    if isinstance(value, str):
+        return _rich(value)
+    cells = "".join(
+        f"<div><span>{escape(f.name)}</span><b>{words.figure(f.value.value)}</b>"
+        f"<span>{words.figure_range(f.value.low, f.value.high)}</span></div>"
+        for f in value.figures
+    )
+    return f"<span class='q'>{escape(value.title)}</span><div class='mi-fig'>{cells}</div>"
+
+
+def _rich(text: str) -> str:
+    """Escape, then bold."""
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(text, quote=False))

@@ -1,0 +1,109 @@
+"""From an image to what the browser gets: whole numbers that a table turns into grey, and windows to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from medimg_core.imaging import apply_voi_lut, default_window
+from medimg_core.types import FloatArray, Image, InputSpec, SaliencyMap, Window
+
+_CT_WINDOWS = (("Lung", -600.0, 1500.0), ("Soft tissue", 40.0, 400.0), ("Bone", 400.0, 1800.0))
+# Shares of the default window that show the dark lung and the bright soft tissue of a film apart.
+_FILM_WINDOWS = (("Lung", 0.04, 0.59), ("Soft tissue", 0.35, 0.94))
+_LARGEST_OVERLAY = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How modality values are stored for the browser: `value = stored * slope + intercept`."""
+
+    kind: Literal["u8", "u16", "rgb"]
+    slope: float = 1.0
+    intercept: float = 0.0
+    padding: int | None = None
+
+
+def encoding(image: Image) -> Encoding:
+    """The smallest exact encoding; values that are not whole, or span more than 16 bits, are stored in 65,536 steps."""
+    if image.photometric == "RGB":
+        return Encoding("rgb")
+    finite = image.pixels[np.isfinite(image.pixels)]
+    low, high = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+    if not low < high:
+        low = 0.0 if not np.isfinite(low) else low
+        return Encoding("u8", 1.0, low, _stored(image.padding, 1.0, low))
+    whole = high - low <= 65535 and bool(np.array_equal(finite, np.rint(finite)))
+    if whole and low >= 0 and high <= 255:
+        return Encoding("u8", 1.0, 0.0, _stored(image.padding, 1.0, 0.0))
+    slope = 1.0 if whole else (high - low) / 65535
+    return Encoding("u16", slope, low, _stored(image.padding, slope, low))
+
+
+def _stored(value: float | None, slope: float, intercept: float) -> int | None:
+    return None if value is None else int(np.clip(round((value - intercept) / slope), 0, 65535))
+
+
+def encode(image: Image, how: Encoding) -> bytes:
+    """Stored values, C order: uint8 `[H, W]`, uint16 little endian `[H, W]`, or uint8 `[H, W, 3]`."""
+    if how.kind == "rgb":
+        return np.ascontiguousarray(image.pixels).tobytes()
+    values = np.nan_to_num(np.asarray(image.pixels, np.float32), nan=how.intercept)
+    stored = np.rint((values - np.float32(how.intercept)) / np.float32(how.slope))
+    top, kind = (255, np.dtype("u1")) if how.kind == "u8" else (65535, np.dtype("<u2"))
+    return bytes(np.clip(stored, 0, top).astype(kind).tobytes())
+
+
+def voi_table(image: Image, how: Encoding) -> bytes | None:
+    """The file's VOI LUT as one grey level (uint8) a stored value; None when the image has a window instead."""
+    if image.voi_lut is None or image.windows or how.kind == "rgb":
+        return None
+    levels = np.arange(256 if how.kind == "u8" else 65536, dtype=np.float32) * how.slope + how.intercept
+    return np.rint(apply_voi_lut(levels, image.voi_lut) * 255).astype(np.uint8).tobytes()
+
+
+def first_window(image: Image) -> Window:
+    """The window that an image is shown with until the reader changes it."""
+    return Window(127.5, 255.0, "LINEAR_EXACT") if image.photometric == "RGB" else default_window(image)
+
+
+def presets(image: Image) -> list[dict[str, Any]]:
+    """Windows to choose from: the file's own, and those that suit the modality."""
+    base = first_window(image)
+    out = [{"title": "Default", "own": True, **_window(base)}]
+    out += [
+        {"title": w.explanation.strip().title()[:14] or f"Window {i}", **_window(w)}
+        for i, w in enumerate(image.windows[1:3], start=2)
+    ]
+    if image.modality_units == "HU":
+        return out[:1] + [{"title": t, "centre": c, "width": w, "kind": "LINEAR"} for t, c, w in _CT_WINDOWS]
+    low = base.centre - base.width / 2
+    # On MONOCHROME1 films low values are white: the dark lung lies at the upper end.
+    shares = [(t, 1 - b, 1 - a) if image.photometric == "MONOCHROME1" else (t, a, b) for t, a, b in _FILM_WINDOWS]
+    for title, start, stop in shares if image.modality != "MR" else ():
+        window = Window(low + base.width * (start + stop) / 2, base.width * (stop - start), "LINEAR_EXACT")
+        out.append({"title": title, **_window(window)})
+    return out
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {"centre": window.centre, "width": window.width, "kind": window.function}
+
+
+def overlay(saliency: SaliencyMap, spec: InputSpec) -> FloatArray:
+    """The map as the browser gets it, float32 `[h, w]`, its outer edges on those of the source image.
+
+    Squashed inputs cover the whole source, so the grid where the map was computed says everything. Other fits cover a
+    part of it: then the raised map is sent, averaged down to at most 512 places a side.
+    """
+    if spec.fit == "squash":
+        return saliency.grid
+    rows, columns = saliency.values.shape
+    shrink = max(rows, columns) / _LARGEST_OVERLAY
+    if shrink <= 1:
+        return saliency.values
+    size = (max(1, round(columns / shrink)), max(1, round(rows / shrink)))
+    return np.asarray(cv2.resize(saliency.values, size, interpolation=cv2.INTER_AREA), np.float32)

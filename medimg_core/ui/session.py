@@ -1,0 +1,164 @@
+"""What one browser session holds: its open case, its tokens, its results. Nothing here outlives the session."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
+
+import streamlit as st
+
+from medimg_core.types import Image, PatientHeader, Series, Study
+from medimg_core.ui.jobs import Jobs
+from medimg_core.ui.tokens import Tokens
+from medimg_core.workflows.cache import ByteCache
+from medimg_core.workflows.diagnose import answer_cache
+from medimg_core.workflows.explain import MapCache
+
+T = TypeVar("T")
+
+_CASE = "case"
+_COUNT = "cases"
+_RESULTS = 256
+"""Results kept in a session. Those on large grids are cut to the grid they were computed on before they get here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One drop of files, as open in the browser.
+
+    Attributes:
+        headers: whose images each series of the study holds; never leaves the session's memory.
+        chosen: index of the image that the pages speak about.
+        who: the reader's answer where the header tells neither age nor view: a population id, `other_age` or
+            `unknown`; None when not asked or not answered.
+        demo: title of the demo case, empty for the reader's own files.
+        number: counts the cases of a session, so that nothing of an earlier one can be taken for this one.
+    """
+
+    study: Study
+    headers: tuple[PatientHeader, ...]
+    chosen: int = 0
+    who: str | None = None
+    demo: str = ""
+    number: int = 0
+
+    @property
+    def image(self) -> Image | None:
+        """The image that the pages speak about; None when no file could be read."""
+        images = self.study.images
+        return images[self.chosen] if images else None
+
+    def _place(self) -> int:
+        """Index of the series that the chosen image belongs to."""
+        seen = 0
+        for index, series in enumerate(self.study.series):
+            seen += len(series.images)
+            if self.chosen < seen:
+                return index
+        raise IndexError(self.chosen)
+
+    @property
+    def series(self) -> Series | None:
+        """The series that the chosen image belongs to."""
+        return self.study.series[self._place()] if self.study.series else None
+
+    @property
+    def start(self) -> int:
+        """Index of the first image of that series among `study.images`."""
+        return sum(len(series.images) for series in self.study.series[: self._place()])
+
+    @property
+    def header(self) -> PatientHeader:
+        """Whose image the chosen one is; empty where the file does not say."""
+        return self.headers[self._place()] if self.headers else PatientHeader()
+
+
+@dataclass(slots=True, eq=False)
+class Workspace:
+    """Tokens, results and running work of one session; `close` frees all of it when the browser has gone."""
+
+    case: Tokens = field(default_factory=Tokens)
+    demos: Tokens = field(default_factory=Tokens)
+    jobs: Jobs = field(default_factory=Jobs)
+    maps: MapCache = field(default_factory=MapCache)
+    answers: ByteCache[Any, Any] = field(default_factory=answer_cache)
+    results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def clear_case(self) -> None:
+        """Forget everything about the open case: its pixels and maps answer 404 from now on."""
+        self.jobs.clear()
+        self.case.release()
+        self.maps.clear()
+        self.answers.clear()
+        with self.lock:
+            self.results.clear()
+
+    def close(self) -> None:
+        """Forget everything; called when the session ends."""
+        self.clear_case()
+        self.demos.release()
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=Workspace.close)  # type: ignore[untyped-decorator]
+def workspace() -> Workspace:
+    """The workspace of the running session."""
+    return Workspace()
+
+
+def remember(key: Hashable, make: Callable[[], T]) -> T:
+    """A result by what it depends on (content hash, model hash, parameters): made once, then taken from memory."""
+    space = workspace()
+    with space.lock:
+        if key in space.results:
+            space.results.move_to_end(key)
+            return cast(T, space.results[key])
+    made = make()
+    with space.lock:
+        space.results[key] = made
+        while len(space.results) > _RESULTS:
+            space.results.popitem(last=False)
+    return made
+
+
+def current() -> Case | None:
+    """The open case."""
+    return cast("Case | None", st.session_state.get(_CASE))
+
+
+def open_case(study: Study, headers: tuple[PatientHeader, ...], demo: str = "") -> Case:
+    """Put a study on the stage; the case before it is closed."""
+    close_case()
+    number = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
+    case = Case(study, headers, demo=demo, number=number)
+    st.session_state[_CASE] = case
+    return case
+
+
+def close_case() -> None:
+    """Forget the open case."""
+    workspace().clear_case()
+    st.session_state.pop(_CASE, None)
+
+
+def choose(index: int) -> None:
+    """Speak about another image of the study; what was said about the patient of the one before does not hold."""
+    case = current()
+    if case is not None and index != case.chosen:
+        st.session_state[_CASE] = replace(case, chosen=index, who=None)
+
+
+def tell(who: str) -> None:
+    """Keep the reader's answer about age and view."""
+    case = current()
+    if case is not None:
+        st.session_state[_CASE] = replace(case, who=who)
+
+
+def patient_hidden() -> bool:
+    """`MEDIMG_HIDE_PATIENT=1` hides whose image is open, for demonstrations."""
+    return os.environ.get("MEDIMG_HIDE_PATIENT", "") not in ("", "0")

@@ -1,0 +1,82 @@
+"""The black stage with an open film: preview, single picture with its map, several maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from medimg_core.types import Image
+from medimg_core.ui import pixels, service, session, words
+from medimg_core.ui.answer import Answer
+from medimg_core.ui.answer import names as names_of
+from medimg_core.ui.maps import Shown
+from medimg_core.ui.session import Case
+from medimg_core.ui.viewer import Pane, Picker, Stage, film, layer, viewer
+
+
+def films(images: Sequence[Image]) -> list[dict[str, Any]]:
+    """Viewer entries of images, under the tokens of the open case."""
+    tokens = session.workspace().case
+    return [film(image, tokens, _encoding(image)) for image in images]
+
+
+def _encoding(image: Image) -> pixels.Encoding:
+    return session.remember(("encoding", image.digest), lambda: pixels.encoding(image))
+
+
+def preview(case: Case, name: str) -> None:
+    """The chosen image, or all images of its series to scroll through, without a map."""
+    image, series = case.image, case.series
+    if image is None or series is None:
+        black(name, words.UNREADABLE_PICTURE)
+        return
+    images = series.images if len(series.images) > 1 else (image,)
+    several = len(images) > 1
+    stage = Stage(series=several, start=case.chosen - case.start if several else 0)
+    viewer(f"{name}-{case.number}-{image.digest[:16]}", films(images), [Pane(0, "The open image")], stage)
+
+
+def with_map(case: Case, answer: Answer) -> None:
+    """A film with the map beside its answer. All fast methods are there to choose from, without asking the server."""
+    image = answer.image
+    if answer.layer is None:
+        preview(case, "diagnosis")
+        return
+    card, tokens = answer.card, session.workspace().case
+    fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
+    drawn = service.layers(answer, [m.name for m in fast], answer.layer.target, session.workspace())
+    stage = Stage(
+        shown=answer.map_trusted,
+        bar={"signed": False, "high": "evidence", "low": "none", "label": words.SCALE},
+        picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
+        note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
+    )
+    entries = {name: layer(map_, image.digest, tokens) for name, map_ in drawn.items()}
+    pane = Pane(0, "The film with the map of its evidence")
+    viewer(f"diagnosis-{case.number}-{image.digest[:16]}-{case.who}", films([image]), [pane], stage, entries)
+
+
+def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:
+    """One film under several methods, 3 x 2 panes with one toolbar and one colour bar."""
+    image, tokens = answer.image, session.workspace().case
+    titles = names_of(answer.card)
+    panes = [Pane(0, f"{shown.methods[name].title} on the film", slot=i) for i, name in enumerate(names)]
+    stage = Stage(
+        columns=3,
+        bar={"signed": True, "high": "for", "low": "against", "label": words.SCALE},
+        picker=Picker("Target", [(c, titles[c]) for c in reversed(answer.card.class_ids)], target, True, True),
+        methods=shown.methods,
+        slots=names,
+        corners=False,
+    )
+    entries = {name: layer(map_, image.digest, tokens) for name, map_ in shown.layers.items()}
+    key = f"explainability-{case.number}-{image.digest[:16]}"
+    with st.container(key="image", height="stretch"):
+        return viewer(key, films([image]), panes, stage, entries)
+
+
+def black(name: str, note: str) -> None:
+    """An empty stage with a reason."""
+    viewer(f"{name}-empty", [], [Pane(None, note, note=note)], Stage(toolbar=False))

@@ -1,0 +1,390 @@
+"""The sentences of the pages, as pure functions. Plain text; `**bold**` marks what the eye should find first.
+
+Cause first, then the next step. A film is never called free of disease, and no sentence speaks for the patient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Literal
+
+from medimg_core.catalog import ModelCard, Population
+from medimg_core.errors import MedImgError
+from medimg_core.explain import Verdict
+from medimg_core.io import display_name
+from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader
+
+DISCLAIMER = "Decision support, not a medical device."
+OUTSIDE = "No probability is given for a picture outside the model’s field."
+NOTHING_LEAVES = "Nothing leaves this machine."
+NOT_RUN = "No model was run."
+EMPTY_NOTE = "No positive evidence (maximum {maximum})"
+"""On the image when nothing reaches the threshold; the viewer fills in the figure."""
+UNEXPECTED = (
+    "This could not be finished: something failed that was not foreseen.",
+    "Try once more; if it fails again, tell the person who looks after this server the reference.",
+)
+NO_MAPS = "No map: this picture was not analysed."
+NO_MAPS_WHY = "The page Diagnosis says why."
+ASK_THERE = "The page Diagnosis asks for age and view first."
+COMPUTING = "Being computed"
+STOPPED = "Stopped. Choose the method again to compute it."
+SCALE = "Colour bar: 1.0 is the 99th percentile on the test set"
+LOST = "This picture could not be fetched. Reload the page and open the case again."
+
+AUROC_FLOOR = 0.80
+NOTHING_OPEN = "No film is open."
+OPEN_ONE = "Drop one on the page Upload, or open a demo case there."
+NO_PICTURE = "The picture appears here"
+UNREADABLE_PICTURE = "No picture: the pixel data could not be read"
+ASK = "Whose film is this?"
+ASK_WHY = "The header does not tell age and view. The model is measured for each group apart; this is asked once."
+WELCOME = "Drop a chest film on the left, or open a demo case below. Files stay in this server’s memory."
+DEMOS = "made by the project, no patient. One click opens the diagnosis."
+
+Tone = Literal["evidence", "none", "doubt", "stop"]
+
+
+# ---- figures ----------------------------------------------------------------------------------------------------
+def percent(share: float) -> str:
+    """`84 %`; never 0 or 100, which no finite number of films can show."""
+    if share < 0.005:
+        return "<1\u00a0%"
+    if share > 0.995:
+        return ">99\u00a0%"
+    return f"{round(share * 100)}\u00a0%"
+
+
+def percent_range(low: float, high: float) -> str:
+    """`76–90 %`."""
+    return f"{round(low * 100)}\u2060–\u2060{round(high * 100)}\u00a0%"
+
+
+def figure(value: float) -> str:
+    """Two decimals with a real minus sign."""
+    return f"{value:.2f}".replace("-", "−")
+
+
+def figure_range(low: float, high: float) -> str:
+    """`0.78–0.90`."""
+    return f"{figure(low)}\u2060–\u2060{figure(high)}"
+
+
+def counted(n: int) -> str:
+    """`n 1,204` with a space that does not break."""
+    return f"n\u00a0{n:,}"
+
+
+def plural(n: int, one: str, many: str) -> str:
+    """`1 film`, `3 films`."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
+# ---- the patient strip ------------------------------------------------------------------------------------------
+def patient_strip(header: PatientHeader | None, hidden: bool, is_open: bool) -> list[tuple[str, str]]:
+    """Label and value of every entry above the image; the first has no label."""
+    if not is_open:
+        return [("", "No case is open.")]
+    if hidden:
+        return [("", "Patient details are hidden.")]
+    if header is None or not any((header.name, header.patient_id, header.birth_date)):
+        entries = [("", "No patient details in this file")]
+    else:
+        entries = [("", display_name(header.name) or "Name not in the file")]
+    if header is None:
+        return entries
+    view = " ".join(part for part in (header.view, header.side) if part)
+    optional = [
+        ("ID", header.patient_id),
+        ("Born", _born(header.birth_date, header.study_date)),
+        ("Study", header.study_date),
+        ("View", view),
+    ]
+    return entries + [(label, value) for label, value in optional if value]
+
+
+def _parse(day: str) -> date | None:
+    digits = re.sub(r"\D", "", day)[:8]
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None
+
+
+def _born(birth: str, study: str) -> str:
+    born, taken = _parse(birth), _parse(study)
+    if born is None or taken is None or taken < born:
+        return birth
+    years = taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day))
+    return f"{born.isoformat()} ({years} y)"
+
+
+# ---- Upload -----------------------------------------------------------------------------------------------------
+def read_sentence(images: Sequence[Image], failures: int) -> str:
+    """What a drop held, in one sentence."""
+    if not images:
+        return "Nothing could be read." if failures else "Nothing is open."
+    tail = f"; {plural(failures, 'file', 'files')} could not be read." if failures else "."
+    radiographs = all(image.modality in ("CR", "DX", "RG", None) for image in images)
+    return (
+        f"Read: {plural(len(images), 'film' if radiographs else 'image', 'films' if radiographs else 'images')}{tail}"
+    )
+
+
+def picture(image: Image) -> str:
+    """Format, modality, matrix and depth of an image: `DICOM, CR, 2048 × 2048, 12 bit, MONOCHROME1.`."""
+    rows, columns = image.shape
+    parts = [image.format, image.modality or "", f"{columns} × {rows}", f"{image.bits} bit", image.photometric]
+    return ", ".join(part for part in parts if part) + "."
+
+
+def notes_of(notes: Sequence[Note], kind: str) -> str:
+    """All notes of a kind in one paragraph, each once."""
+    texts = dict.fromkeys(note.text.strip().rstrip(".") + "." for note in notes if note.kind == kind)
+    return " ".join(texts)
+
+
+def corner(image: Image) -> str:
+    """Upper left corner of the stage: view, matrix, depth."""
+    rows, columns = image.shape
+    body = (image.body_part or "").capitalize()
+    first = " ".join(part for part in (body, image.view or "") if part)
+    return "\n".join(part for part in (first, f"{columns} × {rows}, {image.bits} bit") if part)
+
+
+def spacing(image: Image) -> str:
+    """Lower left corner: millimetres a pixel and where they come from."""
+    if image.spacing is None:
+        return "no pixel spacing"
+    row, column = image.spacing.row_mm, image.spacing.column_mm
+    source = {"ImagerPixelSpacing": "at the detector", "PixelSpacing": "calibrated"}.get(
+        image.spacing.source, image.spacing.source
+    )
+    size = f"{row:.3g}" if abs(row - column) < 1e-6 else f"{row:.3g} × {column:.3g}"
+    return f"{size} mm per pixel ({source})" if source else f"{size} mm per pixel"
+
+
+def split_cause(cause: str) -> tuple[str, str]:
+    """The first sentence of a cause, and what follows it."""
+    first, dot, rest = cause.partition(". ")
+    return (f"{first}.", rest.strip()) if dot else (cause, "")
+
+
+# ---- Diagnosis: the number --------------------------------------------------------------------------------------
+def position(probability: float, population: Population) -> str:
+    """Where a probability lies among the operating points, in words."""
+    out, balanced, rule_in = (population.point(name).threshold for name in ("rule_out", "balanced", "rule_in"))
+    if probability < out:
+        return f"Below the rule-out operating point ({percent(out)})."
+    if probability < balanced:
+        return f"Between rule-out ({percent(out)}) and the balanced operating point ({percent(balanced)})."
+    if probability < rule_in:
+        return f"Above the balanced operating point ({percent(balanced)}), below rule-in ({percent(rule_in)})."
+    return f"Above the balanced operating point ({percent(balanced)}) and above rule-in ({percent(rule_in)})."
+
+
+def undecided(probability: float, population: Population) -> str:
+    """The line under an undecided answer."""
+    out, rule_in = population.point("rule_out").threshold, population.point("rule_in").threshold
+    if out <= probability < rule_in:
+        return f"Between rule-out ({percent(out)}) and rule-in ({percent(rule_in)}). Read it without the model."
+    return f"{position(probability, population)} Read it without the model."
+
+
+def capitalised(text: str) -> str:
+    """The first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+_GROUPS = {
+    "children": "children’s films",
+    "adults": "adults’ films",
+    "adults_pa": "adults’ PA films",
+    "adults_ap": "adults’ AP films",
+}
+
+
+def not_fit(population: Population) -> str:
+    """The sentence of a population in which the model is too weak."""
+    return f"Not fit for use on {_GROUPS.get(population.id, population.title)}; do not rely on this result."
+
+
+def below_floor(auroc: Interval | None) -> str:
+    """Why a model is not fit for use."""
+    if auroc is not None and auroc.value < AUROC_FLOOR:
+        return f"In this population the model’s AUROC is below the floor of {figure(AUROC_FLOOR)}."
+    return "In this population the model is no better than what the picture gives away by other means."
+
+
+def not_studied(image: Image, told: str | None) -> str:
+    """The sentence of an age or a view that no test film had."""
+    if told is None and image.age_years is not None:
+        age = "below 1 year" if image.age_years < 1 else f"of {int(image.age_years)} years"
+        return f"Not studied in patients {age}; do not rely on this result."
+    return "Not studied at this age; do not rely on this result."
+
+
+def map_off(studied: bool, verdict: Verdict | None) -> str:
+    """On the image, where the map is not shown until the reader asks for it."""
+    if not studied:
+        return "Map off: such maps were not measured on these patients"
+    if verdict is not None and verdict.measured and verdict.mark == "hollow":
+        return "Map off: it points no better than chance in this population"
+    return "Map off: the model is not fit for use in this population"
+
+
+def which_were_studied(card: ModelCard) -> str:
+    """Ages that were left out, and where figures exist."""
+    titles = "; ".join(population.title for population in card.populations)
+    gap = ages_not_studied(card)
+    ages = f"Ages {gap} were not studied. " if gap else ""
+    return f"{ages}Measured on: {titles}."
+
+
+def trust(verdict: Verdict | None) -> str:
+    """Whether such maps deserve trust on this model, in a sentence."""
+    if verdict is None or not verdict.measured:
+        return "How well such maps point was not measured on films like this one."
+    return f"{verdict.words.rstrip('.')}."
+
+
+def of_hundred(count: float, condition: str, prevalence: float) -> str:
+    """What a calibrated probability means among films like this one."""
+    n = round(count)
+    about = (
+        "fewer than 1 has"
+        if n == 0
+        else "more than 99 have"
+        if n == 100
+        else f"about {n} have"
+        if n > 1
+        else "about 1 has"
+    )
+    return f"Of 100 such films with this score, {about} {condition}, at a prevalence of {percent(prevalence)}."
+
+
+def not_of_hundred(condition: str) -> str:
+    """In place of `of_hundred` where the calibration was not shown to hold."""
+    return f"How many of 100 such films have {condition} is not stated: the calibration does not hold here."
+
+
+def prediction_set(ids: Sequence[str], names: Mapping[str, str], coverage: Interval | None) -> str:
+    """Which answers cannot be left out, and how often such sets held the truth on test films."""
+    measured = ""
+    if coverage is not None:
+        n = f" ({counted(coverage.n)})" if coverage.n else ""
+        measured = f" {percent(coverage.value)} of such sets held the truth{n}, promised {percent(0.9)}."
+    said = ", ".join(names[c] for c in ids)
+    if len(ids) == 1:
+        return f"**{said}** only.{measured}"
+    if not ids:
+        return f"**Neither**: this film is unlike both groups behind the sets.{measured}"
+    return f"**{said}**. Neither can be left out at {percent(0.9)} coverage.{measured}"
+
+
+# ---- Diagnosis: evidence ----------------------------------------------------------------------------------------
+def evidence(place: str, maximum: float, threshold: float, scaled: bool) -> str:
+    """Where the evidence is strongest and how strong, in the map's absolute scale.
+
+    Args:
+        place: `in the lower third on the patient’s right`; empty without positive evidence.
+        maximum: largest positive value, in units of the scale.
+        threshold: below it nothing is drawn.
+        scaled: whether there is an absolute scale.
+    """
+    if not place or maximum < threshold:
+        strongest = f": the strongest point reaches {figure(max(maximum, 0.0))} of the scale" if scaled else ""
+        return f"No positive evidence{strongest}. An empty map is no proof that nothing is there."
+    amount = f": {figure(maximum)} of the scale" if scaled else ""
+    return f"Weak, {place}{amount}." if scaled and maximum < 0.5 else f"Strongest {place}{amount}."
+
+
+# ---- Diagnosis: the other rows ----------------------------------------------------------------------------------
+def second_model(
+    title: str, probability: float, interval: Interval | None, agrees: bool, fit: bool, point: float | None
+) -> str:
+    """The second opinion in one line; where it disagrees, its own operating point says why."""
+    spread = f" ({round(interval.low * 100)}\u2060–\u2060{round(interval.high * 100)})" if interval else ""
+    said = f"{title}: **{percent(probability)}{spread}**"
+    if not fit:
+        return f"{said}, not fit for use here."
+    if agrees:
+        return f"{said}, agrees."
+    side = (
+        ""
+        if point is None
+        else f": {'above' if probability >= point else 'below'} its operating point of {percent(point)}"
+    )
+    return f"{said}, **disagrees**{side}."
+
+
+def input_check(gate: GateVerdict, source: str) -> str:
+    """What the first gate said about an accepted film, and where age and view come from."""
+    if gate.reasons:
+        said = "Accepted with doubt: " + "; ".join(reason.strip().rstrip(".") for reason in gate.reasons) + "."
+    else:
+        said = "Frontal chest film. Accepted without reservation."
+    return f"{said} {source}".strip()
+
+
+def source_of_patient(image: Image, who: str | None) -> str:
+    """Where age and view were taken from."""
+    if who == "unknown":
+        return "Age and view are not known."
+    if who:
+        return "Age and view as you told."
+    if image.age_years is None and image.view is None:
+        return ""
+    if image.age_years is None:
+        return f"View {image.view} read from the header."
+    if image.view is None:
+        return "Age read from the header."
+    return f"View {image.view} and age read from the header."
+
+
+def ages_not_studied(card: ModelCard) -> str:
+    """`0 and 6–17`: whole years between 0 and the oldest population that no population of the card takes."""
+    bounds = [(p.age_min, p.age_max) for p in card.populations]
+    top = max((int(low) for low, _ in bounds if low is not None), default=0)
+    taken = [range(int(low or 0), top if high is None else int(high) + 1) for low, high in bounds]
+    free = [year for year in range(top) if not any(year in ages for ages in taken)]
+    runs: list[list[int]] = []
+    for year in free:
+        if runs and year == runs[-1][-1] + 1:
+            runs[-1].append(year)
+        else:
+            runs.append([year])
+    return " and ".join(str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in runs)
+
+
+def provenance(name: str, version: str, digest: str, temperature: float | None, seconds: float | None) -> str:
+    """The right end of the footer: model, hash, calibration, time."""
+    parts = [f"{name} {version}", f"sha256 {digest}"]
+    if temperature is not None:
+        parts.append(f"calibrated (T {temperature:.2f})")
+    if seconds is not None:
+        parts.append(f"{seconds:.2f} s")
+    return " · ".join(parts)
+
+
+# ---- Explainability ---------------------------------------------------------------------------------------------
+def failed(error: BaseException | None, reference: str) -> str:
+    """On a pane whose map could not be made."""
+    cause = error.cause if isinstance(error, MedImgError) else UNEXPECTED[0]
+    return f"{cause} Reference {reference}."
+
+
+def progress(running: Sequence[tuple[str, float]]) -> str:
+    """`Score-CAM 43 %, Occlusion waits`."""
+    said = [f"{title} {round(share * 100)}\u00a0%" if share > 0 else f"{title} waits" for title, share in running]
+    return "Being computed: " + ", ".join(said)
+
+
+def maps_provenance(grids: Sequence[tuple[int, int]], source: tuple[int, int], model: str) -> str:
+    """The footer of the maps: resolution, scale, model."""
+    sizes = " and ".join(f"{columns} × {rows}" for rows, columns in sorted(set(grids)))
+    raised = f"maps of {sizes}, raised to {source[1]} × {source[0]}" if grids else ""
+    scale = "1.0 = 99th percentile of the method on the test set"
+    return " · ".join(part for part in (raised, scale, model) if part)

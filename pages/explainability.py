@@ -1,0 +1,92 @@
+"""Several maps of the same film side by side, each with a verdict on whether such maps deserve trust."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from medimg_core.errors import MedImgError
+from medimg_core.types import Failure, Image
+from medimg_core.ui import answer as answers
+from medimg_core.ui import maps, service, session, stage, who, words
+from medimg_core.ui.answer import Answer
+from medimg_core.ui.faults import report
+from medimg_core.ui.jobs import Job
+from medimg_core.ui.page import footer, page
+from medimg_core.ui.panel import Panel, html
+from medimg_core.ui.reading import failure_panel
+
+SLOTS, TARGET = "slots", "target"
+
+
+def chosen(answer: Answer) -> tuple[list[str], str]:
+    """Methods on the panes and the class that they speak for, as the reader left them."""
+    names = st.session_state.get(SLOTS) or service.side_by_side(answer.card)
+    target = st.session_state.get(TARGET)
+    return names, target if target in answer.card.class_ids else answer.target
+
+
+@st.fragment(run_every=0.4)
+def progress(running: tuple[Job, ...]) -> None:
+    """What is being computed, and how to stop it; when a map is ready the page runs again and shows it."""
+    left = [job for job in running if not job.done.is_set()]
+    if len(left) < len(running):
+        st.rerun()
+    with st.container(key="work", horizontal=True, vertical_alignment="center"):
+        st.html(
+            f"<span class='mi q'>{words.progress([(job.title, job.share) for job in left])}</span>", width="content"
+        )
+        if st.button("Stop", key="stop-work", type="tertiary"):
+            session.workspace().jobs.stop()
+
+
+def show(case: session.Case, image: Image) -> str:
+    """The panes of an open film; returns the right end of the footer."""
+    answer = service.answer(image, case.who)
+    if answer.state == "refused":
+        return message(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), case)
+    names, target = chosen(answer)
+    shown = maps.gather(answer, names, target)
+    got = stage.side_by_side(case, answer, shown, names, target)
+    if got.slots and got.slots != names:
+        st.session_state[SLOTS] = got.slots
+        maps.again(answer, got.slots, target)
+        st.rerun()
+    if got.pick and got.pick != target:
+        st.session_state[TARGET] = got.pick
+        st.rerun()
+    return answers.maps_provenance(answer, shown.layers)
+
+
+def message(panel: Panel, case: session.Case | None) -> str:
+    """The stage without maps, and why."""
+    with st.container(key="image", height="stretch"):
+        if case is None or case.image is None:
+            stage.black("explainability", words.NO_PICTURE)
+        else:
+            stage.preview(case, "explainability")
+    with st.container(key="answer", height="stretch"):
+        st.html(html(panel))
+    return words.NOT_RUN
+
+
+def main() -> str:
+    case = session.current()
+    if case is None:
+        return message(Panel("none", words.NOTHING_OPEN, words.OPEN_ONE), None)
+    image = case.image
+    if image is None:
+        return message(failure_panel(case.study.failures[0]), case)
+    try:
+        if case.who is None and who.question(service.primary(), image):
+            return message(Panel("none", words.ASK, words.ASK_THERE), case)
+        return show(case, image)
+    except MedImgError as error:
+        return message(failure_panel(Failure(0, error, report(error, image.digest))), case)
+
+
+with page(patient=True):
+    with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None):
+        right = main()
+    if work := session.workspace().jobs.running():
+        progress(tuple(work))
+    footer(right)
