@@ -58,7 +58,7 @@ def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
     hit, centre, random = figures["pointing_game"], figures["centre"], figures["random"]
     chance = max(centre["value"], random["value"])
     # Boxes are what a reader expects to be pointed at; a wider truth, such as the lungs, is named.
-    where = "" if truth.endswith("boxes") else f", {truth}"
+    where = "" if "boxes" in truth else f", {truth}"
     tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}{where}"
     sanity = figures.get("sanity")
     if sanity and sanity["value"] >= SAME_MAP:

@@ -233,3 +233,17 @@ def test_completing_an_evaluation_changes_two_keys_and_the_hashes(tmp_path: Path
     digest = hashlib.sha256((folder / "evaluation.json").read_bytes()).hexdigest()
     assert catalog.hashes(card)["evaluation.json"] == digest
     assert explain.verdict(card, "cam", "adults_pa").measured
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("data_set", "n", "truth", "with_truth"),
+    [("chest_xray_children", 566, "lung mask", 354), ("chest_xray_adults", 317, "opacity boxes", 55)],
+)
+def test_the_truth_of_the_real_sets(shared: Path, data_set: str, n: int, truth: str, with_truth: int) -> None:
+    films = read_films(shared / "data" / data_set / "manifest.csv", "test", CARD)
+    drawn = [film for film in films if film.truth]
+    assert (len(films), len(drawn), {film.truth for film in drawn}) == (n, with_truth, {truth})
+    for film in drawn[:20]:
+        height, width = cv2.imread(str(film.file), cv2.IMREAD_GRAYSCALE).shape
+        assert 0.005 < truth_mask(film, (height, width)).mean() < 0.8
