@@ -46,7 +46,7 @@ def auto_window(image: Image) -> Window:
     """
     if image.bits <= 8 and image.modality is None:
         return Window(127.5, 255.0, "LINEAR_EXACT")
-    step = max(1, int(np.sqrt(image.pixels.size / 250_000)))
+    step = max(1, int(np.sqrt(image.pixels.size / 65_536)))
     sample = image.pixels[::step, ::step]
     keep = np.isfinite(sample)
     if image.padding is not None:
