@@ -14,7 +14,7 @@ def show() -> None:
     if not found:
         st.html("<div class='mi mi-verdict'><p><b>No model is installed.</b> Restore the models folder.</p></div>")
         return
-    with st.container(key="card-columns", horizontal=True, wrap=False, height="stretch", gap="medium"):
+    with st.container(key="card-columns", horizontal=True, wrap=False, height="stretch", gap="large"):
         with st.container(key="card-list"):
             name = st.radio(
                 "Model",

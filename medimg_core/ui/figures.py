@@ -11,8 +11,9 @@ def interval(value: Interval, digits: int = 2) -> str:
 
 
 def span(value: Interval, digits: int = 2) -> str:
-    """`0.76–0.88`, with a plain minus where negative."""
-    return f"{signed(value.low, digits)}–{signed(value.high, digits)}"
+    """`0.76–0.88`; `−0.01 to 0.05` where an end is negative, because a minus beside a dash is misread."""
+    between = " to " if value.low < 0 else "–"
+    return f"{signed(value.low, digits)}{between}{signed(value.high, digits)}"
 
 
 def signed(value: float, digits: int = 2, plus: bool = False) -> str:

@@ -36,7 +36,7 @@ def with_difference(board: Dashboard, value: float, low: float, high: float) -> 
 def test_an_interval_over_zero_is_no_winner(board: Dashboard) -> None:
     said = text_of(comparison.verdict(with_difference(board, 0.02, -0.01, 0.05)))
     assert "cannot be told apart" in said
-    assert "0.02 (−0.01–0.05)" in said
+    assert "0.02 (−0.01 to 0.05)" in said
 
 
 def test_the_better_model_is_named_whichever_comes_first(board: Dashboard) -> None:
