@@ -32,7 +32,7 @@ class Quality:
         commonest: share of the picture that the commonest of 256 grey levels takes.
         clipped: share of pixels that are quite black or quite white (within 2 of 255 levels).
         coloured: share of pixels in colour.
-        margin: share of the picture that lies in rows or columns of one shade.
+        margin: share of the picture that lies in plain rows and columns at its edges.
         missing: share of pixels that are padding or no number.
     """
 
@@ -96,15 +96,22 @@ def coloured(shown: FloatArray) -> float:
 
 
 def margin(grey: FloatArray) -> float:
-    """Share of the picture outside the smallest box that holds every row and column with something in it.
+    """Share of the picture that lies in plain rows and columns at its edges.
 
-    A row counts as margin while its grey levels deviate by less than two of 255 levels; a plain stripe between two
-    halves of a picture is no margin.
+    From each of the four edges inwards, as long as a row deviates by less than two of 255 levels in itself and from
+    the outermost row. A plain stripe between two pictures is no margin.
     """
-    rows, columns = (np.flatnonzero(grey.std(axis=axis) > _PLAIN) for axis in (1, 0))
-    if not len(rows) or not len(columns):
-        return 1.0
-    return float(1 - (np.ptp(rows) + 1) * (np.ptp(columns) + 1) / grey.size)
+    inside = [_content(grey.std(axis=axis), grey.mean(axis=axis)) for axis in (1, 0)]
+    return float(1 - inside[0] * inside[1] / grey.size)
+
+
+def _content(deviation: FloatArray, mean: FloatArray) -> int:
+    """How many rows are left between the plain ones at both ends, from the deviation and mean of every row."""
+    first, last = (
+        int(np.argmin(np.append((d < _PLAIN) & (np.abs(m - m[0]) < _PLAIN), False)))
+        for d, m in ((deviation, mean), (deviation[::-1], mean[::-1]))
+    )
+    return max(0, len(mean) - first - last)
 
 
 def missing(image: Image) -> float:

@@ -23,7 +23,7 @@ def test_a_ramp_has_every_level_once() -> None:
     assert quality.commonest == pytest.approx(1 / 256)
     assert quality.clipped == pytest.approx(6 / 256)
     assert quality.contrast == pytest.approx(251 / 255, abs=1e-4)
-    assert quality.margin == 0
+    assert 0 < quality.margin < 0.03  # the columns within two levels of the edge
     assert quality.coloured == 0
     assert quality.missing == 0
     assert quality.shorter == 100

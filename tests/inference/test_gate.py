@@ -1,0 +1,283 @@
+"""The first gate: header, grey levels, network; on drawn pictures, and on the real sets where they are."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from medimg_core.catalog import ModelCard, open_model, read_card
+from medimg_core.errors import ModelUnavailable
+from medimg_core.inference import gate
+from medimg_core.inference.gate_network import ACCEPTED, Impression, Limits, Reference, limits
+from medimg_core.types import Image
+from model_folder import TINY_MODEL, copy_model, synthetic_film
+
+LIMITS = Limits(refuse_below=0.2, doubt_below=0.6, refuse_beyond=3.0, doubt_beyond=2.0)
+
+
+def seen(frontal: float, distance: float = 1.0, other: str = "ct") -> Impression:
+    rest = {name: 0.0 for name in gate._KINDS}
+    return Impression({**rest, other: 1 - frontal, ACCEPTED: frontal}, distance)
+
+
+@pytest.fixture
+def card(tiny_model: ModelCard) -> ModelCard:
+    """A model whose input check is the folder beside it."""
+    return replace(tiny_model, gate="tiny_model")
+
+
+@pytest.fixture
+def sees(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Puts an impression in the place of the network's."""
+
+    def put(impression: Impression) -> None:
+        monkeypatch.setattr(gate, "impression", lambda image, card: impression)
+        monkeypatch.setattr(gate, "limits", lambda card: LIMITS)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "words"),
+    [
+        ({"for_processing": True, "modality": "DX"}, "raw", "FOR PROCESSING"),
+        ({"modality": "CT"}, "ct", "CT slice"),
+        ({"modality": "MR"}, "mr", "MR slice"),
+        ({"modality": "US"}, "ultrasound", "ultrasound"),
+        ({"modality": "MG"}, "mammogram", "mammogram"),
+        ({"modality": "DX", "view": "LL"}, "lateral", "lateral"),
+        ({"modality": "CR", "view": "RL"}, "lateral", "lateral"),
+        ({"modality": "CR", "view": "lateral"}, "lateral", "lateral"),
+        ({"modality": "DX", "view": "RAO"}, "lateral", "oblique"),
+    ],
+)
+def test_the_header_alone_refuses(card: ModelCard, fields: dict[str, object], kind: str, words: str) -> None:
+    verdict = gate.check(synthetic_film(**fields), card)
+    assert not verdict.passed
+    assert verdict.kind == kind
+    assert words in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"modality": "DX", "body_part": "HAND"}, "part of the body"),
+        ({"modality": "XA"}, "modality"),
+        ({"modality": "DX", "view": "LLD"}, "one side"),
+    ],
+)
+def test_what_a_header_may_have_wrong_is_a_doubt(sees, card: ModelCard, fields: dict[str, object], words: str) -> None:  # type: ignore[no-untyped-def]
+    sees(seen(0.95))
+    verdict = gate.check(synthetic_film(**fields), card)
+    assert verdict.passed
+    assert words in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"modality": "CR", "view": "PA", "body_part": "CHEST"},
+        {"modality": "DX", "view": "AP", "body_part": "CHEST PORTABLE"},
+    ],
+)
+def test_a_film_passes_without_a_word(sees, card: ModelCard, fields: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
+    sees(seen(0.95))
+    verdict = gate.check(synthetic_film(**fields), card)
+    assert (verdict.passed, verdict.reasons, verdict.kind) == (True, (), ACCEPTED)
+    assert verdict.figures["frontal"] == 0.95
+    assert gate.next_step(verdict) == ""
+
+
+def test_header_text_is_never_quoted(sees, card: ModelCard) -> None:  # type: ignore[no-untyped-def]
+    sees(seen(0.95))
+    verdict = gate.check(synthetic_film(modality="DOE^JOHN", body_part="DOE^JANE"), card)
+    assert len(verdict.reasons) == 2
+    assert "DOE" not in " ".join(verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("impression", "passed", "kind", "reasons"),
+    [
+        (seen(0.60), True, ACCEPTED, ()),
+        (seen(0.59), True, ACCEPTED, ("The input check is not certain: it could also be a CT slice.",)),
+        (seen(0.20), True, ACCEPTED, ("The input check is not certain: it could also be a CT slice.",)),
+        (seen(0.19), False, "ct", ("The input check takes it for a CT slice.",)),
+        (seen(0.9, 2.1), True, ACCEPTED, ("It differs from most films that the input check was made with.",)),
+        (seen(0.9, 3.1), False, "unlike", ("It is unlike every film that the input check was made with.",)),
+        (
+            seen(0.1, other="radiograph_other"),
+            False,
+            "radiograph_other",
+            ("The input check takes it for a film of a limb, hip or shoulder.",),
+        ),
+    ],
+)
+def test_limits_divide_pass_doubt_and_refusal(  # type: ignore[no-untyped-def]
+    sees, card: ModelCard, impression: Impression, passed: bool, kind: str, reasons: tuple[str, ...]
+) -> None:
+    sees(impression)
+    verdict = gate.check(synthetic_film(), card)
+    assert (verdict.passed, verdict.kind, verdict.reasons) == (passed, kind, reasons)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind"),
+    [
+        (np.zeros((300, 300)), "blank"),
+        (np.full((300, 300), 200), "blank"),
+        (np.random.default_rng(0).integers(0, 256, (30, 30)), "quality"),
+        (np.random.default_rng(0).integers(0, 256, (1500, 300)), "quality"),
+        (np.random.default_rng(0).integers(0, 2, (300, 300)) * 255, "document"),
+    ],
+)
+def test_grey_levels_alone_refuse(card: ModelCard, pixels: np.ndarray, kind: str) -> None:
+    verdict = gate.check(Image(pixels.astype(np.float32), "MONOCHROME2", digest=""), card)
+    assert (verdict.passed, verdict.kind) == (False, kind)
+    assert "frontal" not in verdict.figures
+
+
+def test_colour_refuses(card: ModelCard) -> None:
+    colourful = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    verdict = gate.check(Image(colourful, "RGB", digest=""), card)
+    assert (verdict.passed, verdict.kind) == (False, "photo")
+    assert "colour" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("name", [None, "absent"])
+def test_without_an_input_check_nothing_is_claimed(tiny_model: ModelCard, name: str | None) -> None:
+    verdict = gate.check(synthetic_film(), replace(tiny_model, gate=name))
+    assert verdict.passed
+    assert verdict.kind == "not_checked"
+    assert verdict.reasons == ("Not checked: no input check is installed for this model.",)
+    refused = gate.check(synthetic_film(modality="CT"), replace(tiny_model, gate=name))
+    assert not refused.passed
+
+
+def test_a_damaged_input_check_is_no_pass(tmp_path: Path) -> None:
+    folder = copy_model(TINY_MODEL, tmp_path / "gate")
+    (folder / "card.toml").write_text("title = 'broken'", encoding="utf-8")
+    model = replace(read_card(copy_model(TINY_MODEL, tmp_path / "model")), gate="gate")
+    with pytest.raises(ModelUnavailable):
+        gate.check(synthetic_film(), model)
+
+
+def test_a_card_without_limits_is_no_input_check(tiny_model: ModelCard) -> None:
+    with pytest.raises(ModelUnavailable, match="limits"):
+        limits(tiny_model)
+
+
+def test_every_kind_has_words_and_a_next_step(tiny_model: ModelCard) -> None:
+    for kind in (*gate._KINDS, "lateral", "raw", "blank", "quality", "unlike"):
+        verdict = replace(gate.GateVerdict(False, ("x",)), kind=kind)
+        assert gate.headline(verdict).startswith("Not analysed: ")
+        assert gate.next_step(verdict).endswith(".")
+    assert gate.accepted(tiny_model).startswith("One frontal chest film")
+
+
+def test_distance_is_mahalanobis_by_the_root_of_the_dimension() -> None:
+    # Variances 4 and 1: whitener 1/2 and 1. (2, 1) from the mean is one deviation in each of two directions.
+    reference = Reference(np.array([1.0, 1.0], np.float32), np.diag([0.5, 1.0]).astype(np.float32))
+    assert reference.distance(np.array([3.0, 2.0], np.float32)) == pytest.approx(1.0)
+    assert reference.distance(np.array([1.0, 1.0], np.float32)) == 0
+
+
+# --- the shipped input check on real pictures ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shipped() -> ModelCard:
+    return replace(open_model("input_check"), gate="input_check")
+
+
+def pictures(shared: Path, data_set: str, column: str = "label", value: str | None = None) -> list[Path]:
+    folder = shared / "data" / data_set
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as lines:
+        return [
+            folder / row["file"]
+            for row in csv.DictReader(lines)
+            if row["split"] == "val" and (value is None or row[column] == value)
+        ]
+
+
+def picture(path: Path) -> Image:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None
+    return Image(np.asarray(pixels, np.uint8), "RGB", digest="")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("data_set", ["chest_xray_children", "chest_xray_adults", "lung_fields"])
+def test_at_most_two_of_a_hundred_films_are_refused(shared: Path, shipped: ModelCard, data_set: str) -> None:
+    verdicts = [gate.check(picture(path), shipped) for path in pictures(shared, data_set)]
+    assert sum(not v.passed for v in verdicts) <= max(1, 0.02 * len(verdicts))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("data_set", "kind"),
+    [
+        ("bone_fracture", "radiograph_other"),
+        ("mammography", "mammogram"),
+        ("lung_ct_cancer", "ct"),
+        ("brain_ct_haemorrhage", "ct"),
+        ("brain_tumour_type", "mr"),
+        ("breast_ultrasound", "ultrasound"),
+        ("fundus_glaucoma", None),
+        ("not_medical", None),
+    ],
+)
+def test_other_pictures_are_refused(shared: Path, shipped: ModelCard, data_set: str, kind: str | None) -> None:
+    verdicts = [gate.check(picture(path), shipped) for path in pictures(shared, data_set)[:120]]
+    assert np.mean([not v.passed for v in verdicts]) >= 0.97
+    if kind is not None:
+        assert np.mean([v.kind == kind for v in verdicts]) >= 0.9
+
+
+@pytest.mark.shared
+def test_one_film_gets_one_verdict_in_every_format(shared: Path, shipped: ModelCard) -> None:
+    """Stored WebP, untouched original, PNG and JPEG of the same film."""
+    checked = 0
+    for data_set in ("chest_xray_children", "chest_xray_adults", "lung_fields"):
+        folder = shared / "data" / data_set
+        with (folder / "originals" / "originals.csv").open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                original = picture(folder / "originals" / row["file"])
+                stored = picture(folder / "images" / f"{row['id']}.webp")
+                as_jpeg = cv2.imdecode(cv2.imencode(".jpg", original.pixels, [1, 85])[1], cv2.IMREAD_COLOR_RGB)
+                verdicts = [
+                    gate.check(image, shipped)
+                    for image in (original, stored, Image(np.asarray(as_jpeg, np.uint8), "RGB", digest=""))
+                ]
+                assert {v.passed for v in verdicts} == {True}
+                checked += 1
+    assert checked >= 10
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("files", "passed"),
+    [
+        ("dicom_series/cr_chest/*.dcm", True),
+        ("dicom_series/mr_liver/*.dcm", False),
+        ("dicom_series/us_echo_cine/*.dcm", False),
+        ("lung_ct_dicom_series/ct_a/*.dcm", False),
+        ("lung_ct_dicom_series/ct_b/*.dcm", False),
+    ],
+)
+def test_real_dicom(shared: Path, shipped: ModelCard, files: str, passed: bool) -> None:
+    from medimg_core.io.study import read_study
+
+    paths = sorted((shared / "data").glob(files))
+    study, _ = read_study(paths)
+    images = study.images
+    assert len(images) >= 1
+    assert {gate.check(image, shipped).passed for image in images} == {passed}
+    # The header taken away, grey levels and network must say the same.
+    bare = [replace(image, modality=None, view=None, body_part=None, bits=16) for image in images]
+    assert {gate.check(image, shipped).passed for image in bare} == {passed}
