@@ -8,15 +8,28 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import (  # the plug-ins register themselves; Pillow loads no others for a list of formats
+    BmpImagePlugin,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 from PIL import Image as Pillow
-from PIL import ImageOps
 
 from medimg_core.errors import TooLarge, UnreadableImage
 from medimg_core.io.limits import MAX_DECODED_BYTES, MAX_FRAME_PIXELS, MAX_FRAMES
 from medimg_core.io.opened import OpenedFile, with_digest
 from medimg_core.types import Image, Note
 
-_FORMATS: Final = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WebP", "BMP": "BMP"}
+_FORMATS: Final = {
+    PngImagePlugin.PngImageFile.format: "PNG",
+    JpegImagePlugin.JpegImageFile.format: "JPEG",
+    TiffImagePlugin.TiffImageFile.format: "TIFF",
+    WebPImagePlugin.WebPImageFile.format: "WebP",
+    BmpImagePlugin.BmpImageFile.format: "BMP",
+}
 _AGAIN: Final = "Save or send it again from its source."
 _ORIENTATION: Final = 0x0112
 _TIFF_PHOTOMETRIC: Final = 262
@@ -36,7 +49,7 @@ def open_picture(data: bytes | memoryview) -> OpenedFile:
     """
     try:
         picture = Pillow.open(BytesIO(data), formats=tuple(_FORMATS))
-        name = _FORMATS[picture.format]
+        name = _FORMATS.get(picture.format, "JPEG")  # MPO is a JPEG that holds several
         pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
     except (OSError, SyntaxError, ValueError, KeyError, EOFError, ArithmeticError, TypeError) as failure:
         raise UnreadableImage("The header of this picture is damaged.", _AGAIN) from failure

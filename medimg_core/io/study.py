@@ -45,7 +45,7 @@ class FileResult:
         removed: number of identifying attributes left behind.
         notes: repairs and doubts.
         error: cause and next step; None on success.
-        reference: first digits of the sha256 of the bytes, under which the log says more.
+        reference: of a failure: first digits of the sha256 of the bytes, under which the log says more.
     """
 
     number: int
@@ -137,14 +137,14 @@ def read_study(
 
 
 def _read(source: Source, number: int, pool: Pool) -> FileResult:
-    reference = ""
+    data = b""
     try:
         data = source.load()
-        reference = hashlib.sha256(data).hexdigest()[:_REFERENCE_DIGITS]
         decoded = _decode(data, pool)
     except MedImgError as error:
+        reference = hashlib.sha256(data).hexdigest()[:_REFERENCE_DIGITS]
         where = error.where if isinstance(error, WorkerFailure) else type(error).__name__
-        _LOG.info("file %d, reference %s: %s", number, reference or "none", where)
+        _LOG.info("file %d, reference %s: %s", number, reference, where)
         return FileResult(number, source.label, error=error, reference=reference)
     return FileResult(
         number,
@@ -155,7 +155,6 @@ def _read(source: Source, number: int, pool: Pool) -> FileResult:
         patient=decoded.patient,
         removed=decoded.removed,
         notes=decoded.notes,
-        reference=reference,
     )
 
 

@@ -19,6 +19,7 @@ from medimg_core.io.dicom.source import AGAIN
 
 _THIS_MODULE: Final = __name__
 _JPEG_PROCESSES: Final = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+_END_OF_IMAGE: Final = b"\xff\xd9"
 _RLE_LARGEST_RATIO: Final = 64  # two bytes stand for at most 128
 
 # pydicom's plug-in protocol: a module with DECODER_DEPENDENCIES, is_available(uid) and the decoding function.
@@ -74,8 +75,10 @@ def inspect(frame: bytes, layout: Layout) -> None:
         _inspect_rle(frame, layout)
         return
     claimed = _jpeg2000_size(frame) if "2000" in name or "HTJ2K" in name else _jpeg_size(frame)
+    if layout.syntax in _JPEG_PROCESSES and not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        claimed = None  # libjpeg-turbo fills what is missing with grey and says nothing
     if claimed is None:
-        raise UnreadableImage(f"The pixel data are damaged: they should be {name} and are not.", AGAIN)
+        raise UnreadableImage(f"The pixel data are damaged or cut off: they should be {name} and are not.", AGAIN)
     if claimed != (layout.rows, layout.columns, layout.samples):
         raise UnreadableImage("The header and the compressed pixel data contradict each other about the size.", AGAIN)
 
@@ -109,12 +112,12 @@ def _tiles_are_complete(frame: bytes, start: int) -> bool:
     while at + 12 <= len(frame) and frame[at : at + 2] == b"\xff\x90":
         length = int.from_bytes(frame[at + 6 : at + 10], "big")
         if length == 0:  # the last tile part reaches to the end marker
-            return frame.rstrip(b"\0").endswith(b"\xff\xd9")
+            return frame.rstrip(b"\0").endswith(_END_OF_IMAGE)
         if length < 14:
             return False
         at += length
     # The end marker itself may be missing: some writers leave it out, and all tiles are there.
-    return at <= len(frame) and (at >= len(frame) - 2 or frame[at : at + 2] == b"\xff\xd9")
+    return at <= len(frame) and (at >= len(frame) - 2 or frame[at : at + 2] == _END_OF_IMAGE)
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:

@@ -80,8 +80,7 @@ def judge(dataset: Dataset) -> Layout:
     syntax = _syntax(dataset)
     keyword = next(k for k in PIXEL_KEYWORDS if k in dataset)
     rows, columns = _size(dataset)
-    floating = keyword != "PixelData"
-    allocated, stored = (32 if keyword == "FloatPixelData" else 64,) * 2 if floating else _bits(dataset)
+    allocated, stored = _bits(dataset, keyword)
     photometric = text(dataset, "PhotometricInterpretation").upper()
     if photometric not in _PHOTOMETRIC:
         raise UnreadableImage("The header does not say in a known way how pixel values are to be shown.", AGAIN)
@@ -98,7 +97,7 @@ def judge(dataset: Dataset) -> Layout:
         frames=_frames(dataset),
         bits_allocated=allocated,
         bits_stored=stored,
-        signed=not floating and _signed(dataset),
+        signed=keyword == "PixelData" and _signed(dataset),
         photometric=photometric,
     )
     if layout.native:
@@ -130,7 +129,11 @@ def _size(dataset: Dataset) -> tuple[int, int]:
     return rows, columns
 
 
-def _bits(dataset: Dataset) -> tuple[int, int]:
+def _bits(dataset: Dataset, keyword: str) -> tuple[int, int]:
+    """Bits allocated and stored; those of float pixels follow from the element."""
+    if keyword != "PixelData":
+        dataset.BitsAllocated = 32 if keyword == "FloatPixelData" else 64
+        return dataset.BitsAllocated, dataset.BitsAllocated
     allocated = whole(dataset, "BitsAllocated")
     if allocated is None:
         raise UnreadableImage("The header does not say how many bits a pixel has.", AGAIN)
