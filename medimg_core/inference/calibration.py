@@ -63,7 +63,7 @@ def at_prevalence(p: float, prevalence: float, wanted: float) -> float:
     if not (0 < prevalence < 1 and 0 < wanted < 1):
         raise ValueError(f"a prevalence lies between 0 and 1, not {prevalence} and {wanted}")
     ratio = wanted * (1 - prevalence) / (prevalence * (1 - wanted))
-    return p * ratio / (p * ratio + 1 - p)
+    return p * ratio / (p * ratio + (1 - p))
 
 
 def prediction_set(scores: Mapping[str, float], limits: Mapping[str, float]) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class KerasRuntime:
     def _by_features(self, x: Any, weights: Any) -> Any:
         import tensorflow as tf
 
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             logits, features = self._network(x, training=False)
             score = tf.reduce_sum(logits * weights)
@@ -83,7 +83,7 @@ class KerasRuntime:
     def _by_input(self, x: Any, weights: Any) -> Any:
         import tensorflow as tf
 
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             logits, _ = self._network(x, training=False)
             score = tf.reduce_sum(logits * weights)

@@ -112,7 +112,7 @@ def keras_answers(model: Any, cam_layer: str, inputs: FloatArray) -> Answers:
     rows: list[tuple[FloatArray, ...]] = []
     for x in inputs:
         one = tf.convert_to_tensor(x[None])
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(one)
             logits, features = two(one, training=False)
             score = tf.reduce_sum(logits)
