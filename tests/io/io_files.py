@@ -27,7 +27,7 @@ PATIENT = {
     "SeriesDescription": "Geheim pa",
     "PatientComments": "lives in Nirgendwo",
 }
-SECRETS = ("Geheim", "Zacharias", "4711", "1967", "Nirgendwo", "Adele", "998877")
+SECRETS = ("Geheim", "Zacharias", "PID-4711", "19670302", "1967-03", "Nirgendwo", "Adele", "998877")
 
 
 def ramp(rows: int = 32, columns: int = 48, bits: int = 12) -> np.ndarray:

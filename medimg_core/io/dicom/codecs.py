@@ -20,6 +20,7 @@ from medimg_core.io.dicom.source import AGAIN
 _THIS_MODULE: Final = __name__
 _JPEG_PROCESSES: Final = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _END_OF_IMAGE: Final = b"\xff\xd9"
+_FILLING: Final = b"\0\xff"  # bytes with which writers make a fragment even
 _RLE_LARGEST_RATIO: Final = 64  # two bytes stand for at most 128
 
 # pydicom's plug-in protocol: a module with DECODER_DEPENDENCIES, is_available(uid) and the decoding function.
@@ -75,7 +76,7 @@ def inspect(frame: bytes, layout: Layout) -> None:
         _inspect_rle(frame, layout)
         return
     claimed = _jpeg2000_size(frame) if "2000" in name or "HTJ2K" in name else _jpeg_size(frame)
-    if layout.syntax in _JPEG_PROCESSES and not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+    if layout.syntax in _JPEG_PROCESSES and not frame.rstrip(_FILLING).endswith(_END_OF_IMAGE):
         claimed = None  # libjpeg-turbo fills what is missing with grey and says nothing
     if claimed is None:
         raise UnreadableImage(f"The pixel data are damaged or cut off: they should be {name} and are not.", AGAIN)
@@ -112,7 +113,7 @@ def _tiles_are_complete(frame: bytes, start: int) -> bool:
     while at + 12 <= len(frame) and frame[at : at + 2] == b"\xff\x90":
         length = int.from_bytes(frame[at + 6 : at + 10], "big")
         if length == 0:  # the last tile part reaches to the end marker
-            return frame.rstrip(b"\0").endswith(_END_OF_IMAGE)
+            return frame.rstrip(_FILLING).endswith(_END_OF_IMAGE)
         if length < 14:
             return False
         at += length
