@@ -230,7 +230,9 @@ def _predict(options: argparse.Namespace) -> int:
     by_name = {card.name: card for card in cards}
     progress, failures = Progress("Images answered"), 0
     for done, opened in enumerate(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), 1):
-        for result in files.diagnose_image(opened, cards, options.population, options.out):
+        for result in files.diagnose_image(
+            opened, cards, options.population, options.out, routed=options.model == "auto"
+        ):
             failures += result["status"] != "ok"
             if options.json:
                 _print(result)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval
+from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval, wilson
 from medimg_core.metrics.registry import Answers
 from medimg_core.types import Interval
 
@@ -65,26 +65,35 @@ def mean_difference(
 def figure_differences(a: Answers, b: Answers, draws: int = 2000, seed: int = 0) -> Mapping[str, Interval]:
     """Differences `a - b` of the figures at the operating point and of the Brier score, by name.
 
+    Intervals are percentiles of the bootstrap by patient. Where the models agree on every film no draw differs; then
+    Wilson's upper limit of the share of patients on whom they may still differ, to either side.
+
     Args:
         a, b: answers to the same films in the same order. A figure that the films do not define is left out.
     """
-    n, groups = a.truth.size, a.patients
+    labels, groups = a.labels, a.patients
     right = (a.truth == a.decided).astype(np.float64) - (b.truth == b.decided)
-    squares = (a.probability - a.labels) ** 2 - (b.probability - b.labels) ** 2
-    parts: dict[str, Callable[[Floats], Floats]] = {
-        "accuracy": lambda w: _ratio(w @ right, w.sum(axis=1)),
-        "sensitivity": lambda w: _rate(w, a, a.labels) - _rate(w, b, b.labels),
-        "specificity": lambda w: _rate(w, b, ~b.labels) - _rate(w, a, ~a.labels),
-        "precision": lambda w: _precision(w, a) - _precision(w, b),
-        "f1": lambda w: _f1(w, a) - _f1(w, b),
-        "brier": lambda w: _ratio(w @ squares, w.sum(axis=1)),
+    squares = (a.probability - labels) ** 2 - (b.probability - labels) ** 2
+    called = _called(a) | _called(b)
+    everything = np.ones_like(labels)
+    parts: dict[str, tuple[NDArray[np.bool_], Callable[[Floats], Floats]]] = {
+        "accuracy": (everything, lambda w: _ratio(w @ right, w.sum(axis=1))),
+        "sensitivity": (labels, lambda w: _rate(w, a, labels) - _rate(w, b, labels)),
+        "specificity": (~labels, lambda w: _rate(w, b, ~labels) - _rate(w, a, ~labels)),
+        "precision": (called, lambda w: _precision(w, a) - _precision(w, b)),
+        "f1": (called | labels, lambda w: _f1(w, a) - _f1(w, b)),
+        "brier": (everything, lambda w: _ratio(w @ squares, w.sum(axis=1))),
     }
-    one = np.ones((1, n))
-    return {
-        name: paired_difference(part, n, groups, draws, seed)
-        for name, part in parts.items()
-        if np.isfinite(part(one)[0])
-    }
+    found = {}
+    for name, (among, statistic) in parts.items():
+        if not np.isfinite(statistic(np.ones((1, labels.size)))[0]):
+            continue
+        interval = paired_difference(statistic, labels.size, groups, draws, seed)
+        if interval.high - interval.low < 1e-9:
+            reach = wilson(0, np.unique(groups[among]).size).high
+            interval = Interval(interval.value, max(interval.low - reach, -1.0), min(interval.high + reach, 1.0))
+        found[name] = replace(interval, n=int(among.sum()))
+    return found
 
 
 def _called(answers: Answers) -> NDArray[np.bool_]:

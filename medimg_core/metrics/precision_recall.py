@@ -56,7 +56,7 @@ def pr_curve(
     precision, recall = curve(np.ones(y.size))
     area = float(average(np.ones((1, y.size)))[0])
     interval = percentile_interval(area, bootstrap(lambda w: average(w[:, order]), y.size, groups, draws, seed), y.size)
-    if interval.low == interval.high:
+    if interval.high - interval.low < 1e-9:
         patients = np.unique(group_index(y.size, groups)[y]).size
         interval = Interval(area, wilson(area * patients, patients).low, interval.high, y.size)
     return PrCurve(precision, recall, sorted_scores[ends], interval, float(y.mean()))

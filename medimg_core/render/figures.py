@@ -49,7 +49,13 @@ def pr_figure(curves: Sequence[tuple[str, PrCurve]]) -> str:
         axes.axhline(curves[0][1].prevalence, color=_SCALE, linewidth=0.7)
         for (name, curve), (colour, dash) in zip(curves, cycle(SERIES), strict=False):
             axes.step(
-                curve.recall, curve.precision, where="pre", color=colour, linestyle=dash, linewidth=1.4, label=name
+                [0.0, *curve.recall],
+                [curve.precision[0], *curve.precision],
+                where="pre",
+                color=colour,
+                linestyle=dash,
+                linewidth=1.4,
+                label=name,
             )
         axes.set(xlabel="Recall (sensitivity)", ylabel="Precision", xlim=(0, 1), ylim=(0, 1.01))
         axes.legend(frameon=False, loc="lower left")
@@ -83,6 +89,7 @@ def _svg(draw: Callable[[Any], None], title: str) -> str:
         axes = figure.subplots()
         draw(axes)
         out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Title": title})
+        none = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # no metadata that names an outside address
+        figure.savefig(out, format="svg", transparent=True, metadata=none)
     text = out.getvalue()
-    return text[text.index("<svg") :]
+    return f'<svg role="img" aria-label="{title}"' + text[text.index("<svg") + len("<svg") :]

@@ -99,9 +99,10 @@ def comparison_report(
 
 
 def figure(interval: Interval) -> str:
-    """`0.981 (0.970–0.989), n 566`, the n behind a no-break space."""
+    """`0.981 (0.970–0.989), n 566`, the n behind a no-break space; `to` between ends below zero."""
     n = "" if interval.n is None else f", n\u00a0{interval.n:,}"
-    return f"{_number(interval.value)} ({_number(interval.low)}–{_number(interval.high)}){n}"
+    between = " to " if interval.low < 0 else "–"
+    return f"{_number(interval.value)} ({_number(interval.low)}{between}{_number(interval.high)}){n}"
 
 
 def p_value(p: float) -> str:
@@ -110,7 +111,7 @@ def p_value(p: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
 
 
 def _page(title: str, parts: Sequence[str]) -> str:

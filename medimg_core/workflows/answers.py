@@ -34,7 +34,7 @@ class Entry:
 
 def read_rows(rows: Iterable[Row]) -> Iterator[Entry]:
     """Images of rows, in their order, read a few ahead. Age and view of the table fill in what the file lacks."""
-    return ahead(_read, rows, READERS)
+    return ahead(read_row, rows, READERS)
 
 
 def answers(
@@ -93,7 +93,8 @@ def _failed(pending: deque[Entry]) -> Iterator[tuple[Entry, MedImgError]]:
         yield entry, entry.error
 
 
-def _read(row: Row) -> Entry:
+def read_row(row: Row) -> Entry:
+    """The image of one row; a file with several images is an error, because a row describes one."""
     result = read_file(row.file)
     if result.error is not None:
         return Entry(row, error=result.error)

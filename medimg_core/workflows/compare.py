@@ -207,9 +207,12 @@ def write_comparison(found: Comparison, out: Path, facts: Sequence[tuple[str, st
         ("Probability of", found.positive),
         *facts,
     ]
+    groups = [("", found.left_out)]
+    if any(evaluation.unanswered for evaluation in found.evaluations.values()):
+        groups = [(", refused images left out", found.left_out), (", refused images counted wrong", found.wrong)]
     pairs = [
-        PairRow(f"{p.a} against {p.b}, {words}", p.auroc, p.p_holm, p.differences, p.right, p.right_p_holm)
-        for words, group in (("refused images left out", found.left_out), ("refused images counted wrong", found.wrong))
+        PairRow(f"{p.a} against {p.b}{words}", p.auroc, p.p_holm, p.differences, p.right, p.right_p_holm)
+        for words, group in groups
         for p in group
     ]
     title = "Comparison of " + " and ".join(found.models)

@@ -82,17 +82,23 @@ def _as_given(label: str, paths: Sequence[str]) -> str:
 
 
 def diagnose_image(
-    opened: Opened, cards: Sequence[ModelCard], population: str | None = None, masks: Path | None = None
+    opened: Opened,
+    cards: Sequence[ModelCard],
+    population: str | None = None,
+    masks: Path | None = None,
+    *,
+    routed: bool = False,
 ) -> list[Json]:
-    """One object for each model whose gate lets the image in; one object, without a model, where none does.
+    """One object for each model.
 
     Args:
+        routed: the models were chosen by the router: those whose gate refuses the image are left out, and one object
+            without a model stands for all of them where none takes it.
         population: id for the cards that know it.
         masks: folder for the masks of regions, 0/255 PNG on the source grid; not written where None.
     """
     if opened.image is None:
         return [failed(opened, opened.error)]
-    named = len(cards) == 1
     found: list[Json] = []
     refusals: list[Json] = []
     for card in cards:
@@ -106,9 +112,9 @@ def diagnose_image(
             refusals.append(refused(opened, answer, card))
         else:
             found.append(answered(opened, answer, card, masks))
-    if found or named:
-        return found or refusals
-    return [{**refusals[0], "model": None, "version": None, "hash": None}]
+    if not routed:
+        return found + refusals
+    return found or [{**refusals[0], "model": None, "version": None, "hash": None}]
 
 
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:

@@ -4,7 +4,8 @@ from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from medimg_core.metrics import Answers, figure_differences, holm, mcnemar, mean_difference, paired_difference
+from medimg_core.metrics import Answers, figure_differences, holm, mcnemar, mean_difference, paired_difference, wilson
+from medimg_core.types import Interval
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (5, 0), (12, 7), (3, 30), (121, 59), (900, 1000)])
@@ -81,3 +82,12 @@ def test_figures_without_their_films_are_left_out() -> None:
     truth, p = np.zeros(6, np.intp), np.full(6, 0.1)
     a = Answers(truth, truth, p, np.array(list("abcdef")))
     assert set(figure_differences(a, a, draws=10)) == {"accuracy", "specificity", "brier"}
+
+
+def test_models_that_agree_everywhere_may_still_differ() -> None:
+    truth = np.repeat([0, 1], [30, 20])
+    a = Answers(truth, truth, truth * 0.8 + 0.1, np.array([f"p{i}" for i in range(50)]))
+    found = figure_differences(a, a, draws=20)
+    assert found["sensitivity"] == Interval(0.0, -wilson(0, 20).high, wilson(0, 20).high, 20)
+    assert found["specificity"].n == 30
+    assert found["accuracy"].high == pytest.approx(0.0713, abs=5e-5)  # Wilson for 0 of 50
