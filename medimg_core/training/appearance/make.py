@@ -93,7 +93,8 @@ def _insist(case: Case, check: Novelty) -> None:
     if not check.is_new:
         raise MedImgError(
             f"The film {case.stem} lies too near to a training film "
-            f"(correlation {check.nearest:.3f}, limit {check.limit:.3f}; largest share {check.largest_share:.2f}).",
+            f"(correlation {check.nearest:.3f}, limit {check.limit:.3f}; lead {check.lead:.3f}, "
+            f"limit {check.lead_limit:.3f}; largest share {check.largest_share:.2f}).",
             "Choose another seed for it.",
         )
 

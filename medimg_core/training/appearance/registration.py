@@ -50,13 +50,15 @@ def align(template: FloatArray, pixels: FloatArray, start: FloatArray) -> tuple[
     """
     step = max(float(start[0, 0]), 1e-3)
     small = cv2.resize(pixels, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+    # The centre of a small pixel lies half a small pixel from the film's edge, not half a film pixel.
+    shift = np.array([[0, 0, (step - 1) / 2], [0, 0, (step - 1) / 2]], np.float32)
     try:
         score, found = cv2.findTransformECC(
-            template, small, start / step, cv2.MOTION_AFFINE, _STOP, np.ones(small.shape, np.uint8), 5
+            template, small, (start - shift) / step, cv2.MOTION_AFFINE, _STOP, np.ones(small.shape, np.uint8), 5
         )
     except cv2.error:  # OpenCV's only way to say that it did not converge
         return start, -1.0
-    return np.asarray(found * step, np.float32), float(score)
+    return np.asarray(found * step + shift, np.float32), float(score)
 
 
 def uncovered(affine: FloatArray, shape: tuple[int, int], frame: tuple[int, int]) -> float:
@@ -111,7 +113,7 @@ def dense_step(target: FloatArray, moving: FloatArray, smooth: float) -> FloatAr
     engine.setFinestScale(1)
     engine.setVariationalRefinementIterations(10)
     engine.setVariationalRefinementAlpha(40.0)
-    flow = engine.calc(_bytes(target), _bytes(moving), None) / np.float32(FINE)
+    flow = engine.calc(_bytes(target), _bytes(moving), np.zeros((*target.shape, 2), np.float32)) / np.float32(FINE)
     return np.asarray(cv2.GaussianBlur(flow, (0, 0), smooth), np.float32)
 
 
