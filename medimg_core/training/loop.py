@@ -23,11 +23,10 @@ from medimg_core.types import FloatArray, InputSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A trained network and how long the training took (this run; a resumed one counts from its resumption)."""
+    """A trained network and how long its epochs took together, over all resumptions."""
 
     built: Built
     seconds: float
-    epochs: int
 
 
 def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Progress) -> Trained:
@@ -46,7 +45,7 @@ def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Pr
     work.mkdir(parents=True, exist_ok=True)
     built = build(recipe.network, recipe.input, 1)
     model = _with_evidence(built, recipe)
-    start, first = time.monotonic(), _finished_epochs(work)
+    first = len(_log(work))
     if first == 0 and recipe.schedule.head_epochs and recipe.network.weights != "none":
         _fit_head(model, built, recipe, train, progress)
     steps = _steps(recipe, train)
@@ -71,7 +70,7 @@ def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Pr
         model.fit(batches, epochs=schedule.epochs, verbose=0, callbacks=callbacks)
     if (work / "best.weights.h5").is_file():
         built.model.load_weights(work / "best.weights.h5")
-    return Trained(built, time.monotonic() - start, schedule.epochs)
+    return Trained(built, sum(float(row["seconds"]) for row in _log(work)))
 
 
 def logits(model: Any, grids: NDArray[np.uint8], spec: InputSpec, batch: int = 32) -> FloatArray:
@@ -149,12 +148,13 @@ def _steps(recipe: Recipe, train: list[Films]) -> int:
     return max(1, draws // recipe.schedule.batch)
 
 
-def _finished_epochs(work: Path) -> int:
-    log = work / "log.csv"
-    if not log.is_file() or not (work / "backup").is_dir():
-        return 0
-    with log.open(newline="") as stream:
-        return sum(1 for _ in csv.DictReader(stream))
+def _log(work: Path) -> list[dict[str, str]]:
+    """One row for each finished epoch; none without the checkpoint that goes with them."""
+    path = work / "log.csv"
+    if not path.is_file() or not (work / "backup").is_dir():
+        return []
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def _tensorboard(work: Path) -> list[Any]:

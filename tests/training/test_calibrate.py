@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from medimg_core.catalog import Calibration
+from medimg_core.metrics import ece, ece_null_95
+from medimg_core.training.calibrate import (
+    conformal_limits,
+    fit_calibration,
+    fit_population,
+    operating_points,
+    probabilities,
+)
+
+RNG = np.random.default_rng(0)
+N = 4000
+TRUE_TEMPERATURE, TRUE_SHIFT = 2.5, -0.7
+LOGITS = RNG.normal(0, 4, N)
+POSITIVE = RNG.random(N) < 1 / (1 + np.exp(-(LOGITS / TRUE_TEMPERATURE + TRUE_SHIFT)))
+PATIENTS = np.array([f"p{i}" for i in range(N)])
+
+
+def test_it_finds_the_temperature_and_shift_that_made_the_labels() -> None:
+    fitted = fit_calibration(LOGITS, POSITIVE, PATIENTS, draws=100)
+    assert fitted.temperature == pytest.approx(TRUE_TEMPERATURE, rel=0.06)
+    assert fitted.shift == pytest.approx(TRUE_SHIFT, abs=0.1)
+    drawn = np.array(fitted.draws)
+    assert drawn.shape == (100, 2)
+    low, high = np.percentile(drawn[:, 0], (0.5, 99.5))
+    assert low < TRUE_TEMPERATURE < high
+    p = probabilities(LOGITS, fitted)
+    assert ece(POSITIVE, p, draws=1).value < ece_null_95(p)
+
+
+def test_it_equals_unpenalised_logistic_regression() -> None:
+    reference = LogisticRegression(C=np.inf, tol=1e-10).fit(LOGITS[:, None], POSITIVE)
+    fitted = fit_calibration(LOGITS, POSITIVE, PATIENTS, draws=1)
+    # Platt's targets differ from 0 and 1 by about 1 / 3000 here.
+    assert 1 / fitted.temperature == pytest.approx(reference.coef_[0, 0], rel=5e-3)
+    assert fitted.shift == pytest.approx(reference.intercept_[0], abs=5e-3)
+
+
+def test_separable_films_keep_finite_and_modest_probabilities() -> None:
+    z = np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0])
+    fitted = fit_calibration(z, z > 0, np.array(list("abcdef")), draws=50)
+    p = probabilities(z, fitted)
+    assert p.min() > 0
+    assert p[3:].mean() == pytest.approx(0.8, abs=1e-4)  # Platt's target (3 + 1) / (3 + 2), met on average
+    assert all(np.isfinite(draw).all() and draw[0] > 0 for draw in fitted.draws)
+
+
+def test_a_network_that_knows_nothing_answers_with_the_prevalence() -> None:
+    y = np.arange(400) % 4 == 0
+    p = probabilities(np.ones(400), fit_calibration(np.ones(400), y, PATIENTS[:400], draws=1))
+    np.testing.assert_allclose(p, 0.25, atol=5e-3)
+
+
+def test_operating_points_keep_what_they_promise_on_val() -> None:
+    p = probabilities(LOGITS, Calibration(TRUE_TEMPERATURE, TRUE_SHIFT))
+    rule_out, balanced, rule_in = operating_points(p, POSITIVE, PATIENTS)
+    assert rule_out.name == "rule_out"
+    assert (p[POSITIVE] >= rule_out.threshold).mean() >= 0.95
+    assert (p[POSITIVE] >= rule_out.threshold + 0.01).mean() < 0.95
+    assert (p[~POSITIVE] < rule_in.threshold).mean() >= 0.95
+    assert (p[~POSITIVE] < rule_in.threshold - 0.02).mean() < 0.95
+    assert rule_out.threshold < balanced.threshold < rule_in.threshold
+    # Youden's index of calibrated scores is largest at the prevalence.
+    assert balanced.threshold == pytest.approx(POSITIVE.mean(), abs=0.08)
+
+
+def test_perfectly_separated_films_have_points_in_order() -> None:
+    p = np.concatenate([np.linspace(0.01, 0.2, 50), np.linspace(0.9, 0.99, 50)])
+    points = operating_points(p, np.arange(100) >= 50, PATIENTS[:100])
+    thresholds = [point.threshold for point in points]
+    assert thresholds == sorted(thresholds)
+    assert all(0.2 < t < 0.9 for t in thresholds)
+
+
+def test_conformal_limits_by_hand() -> None:
+    p = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.05, 0.99])
+    positive = np.array([False] * 9 + [True] * 3)
+    limits = conformal_limits(p, positive, ("no", "yes"))
+    assert limits["no"] == 0.9  # rank ceil(10 * 0.9) = 9 of 9
+    assert limits["yes"] == 1.0  # rank ceil(4 * 0.9) = 4 of 3: too few films to leave the class out
+
+
+def test_conformal_sets_cover_new_films() -> None:
+    p = probabilities(LOGITS, Calibration(TRUE_TEMPERATURE, TRUE_SHIFT))
+    half = N // 2
+    limits = conformal_limits(p[:half], POSITIVE[:half], ("no", "yes"))
+    fresh, truth = p[half:], POSITIVE[half:]
+    assert (1 - fresh[truth] <= limits["yes"]).mean() == pytest.approx(0.9, abs=0.025)
+    assert (fresh[~truth] <= limits["no"]).mean() == pytest.approx(0.9, abs=0.025)
+
+
+def test_one_class_cannot_be_calibrated() -> None:
+    with pytest.raises(ValueError, match="both classes"):
+        fit_population(np.zeros(3), np.ones(3, bool), PATIENTS[:3], ("no", "yes"))
