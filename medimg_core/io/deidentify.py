@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from medimg_core.types import PatientHeader
 
 if TYPE_CHECKING:
-    from medimg_core.io.dicom.source import Dataset
+    from medimg_core.io.dicom.values import Dataset
 
 
 def _terms(words: str) -> frozenset[str]:

@@ -29,7 +29,7 @@ MAX_ARCHIVE_MEMBERS: Final = 20_000
 MAX_ARCHIVE_BYTES: Final = 4 << 30
 """Largest sum of the inflated sizes of an archive's members."""
 
-WORKER_MEMORY_BYTES: Final = 2 << 30
+WORKER_MEMORY_BYTES: Final = 3 << 30
 """Address space of a decoding process (RLIMIT_AS)."""
 
 FRAME_SECONDS: Final = 20.0

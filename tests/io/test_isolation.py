@@ -17,6 +17,7 @@ from io_files import dicom, picture, ramp
 
 from medimg_core.errors import MedImgError, TooLarge, UnreadableImage
 from medimg_core.io import Pool, isolation, read_file, wire
+from medimg_core.io.limits import WORKER_MEMORY_BYTES
 from medimg_core.io.opened import with_digest
 from medimg_core.types import Image, Spacing, VoiLut, Window
 
@@ -119,7 +120,7 @@ def test_a_worker_is_confined_and_light(own_pool):
     (pid,) = own_pool.pids()
     limits = Path(f"/proc/{pid}/limits").read_text()
     rows = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
-    assert rows["Max address space"] == str(2 << 30)
+    assert rows["Max address space"] == str(WORKER_MEMORY_BYTES)
     assert rows["Max file size"] == rows["Max core file size"] == "0"
     maps = Path(f"/proc/{pid}/maps").read_text()
     assert not [name for name in ("tensorflow", "streamlit", "cv2", "libgdcm") if name in maps]

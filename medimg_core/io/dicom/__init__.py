@@ -8,8 +8,8 @@ from typing import Final
 from medimg_core.io.deidentify import count_identifying, patient_header, series_group
 from medimg_core.io.dicom import attributes, pixels
 from medimg_core.io.dicom.layout import ENCODINGS, Layout, judge
-from medimg_core.io.dicom.source import Dataset, parse, quiet
-from medimg_core.io.dicom.values import Frame, text
+from medimg_core.io.dicom.source import parse, quiet
+from medimg_core.io.dicom.values import Dataset, Frame, text
 from medimg_core.io.opened import OpenedFile, with_digest
 from medimg_core.types import Image, Note
 

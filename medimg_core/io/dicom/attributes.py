@@ -12,8 +12,7 @@ import numpy as np
 from medimg_core.errors import UnreadableImage
 from medimg_core.io.dicom.layout import Layout
 from medimg_core.io.dicom.pixels import lookup_table, rescale
-from medimg_core.io.dicom.source import Dataset
-from medimg_core.io.dicom.values import Frame, first_item, items, number, numbers, raw, term, text, whole
+from medimg_core.io.dicom.values import Dataset, Frame, first_item, items, number, numbers, raw, term, text, whole
 from medimg_core.types import Note, Spacing, VoiFunction, VoiLut, Window
 
 OLDEST: Final = 90.0

@@ -8,8 +8,8 @@ from typing import Final
 from pydicom.uid import UID
 
 from medimg_core.errors import TooLarge, UnreadableImage, UnsupportedEncoding
-from medimg_core.io.dicom.source import AGAIN, PIXEL_KEYWORDS, Dataset
-from medimg_core.io.dicom.values import present, text, whole
+from medimg_core.io.dicom.source import AGAIN, PIXEL_KEYWORDS
+from medimg_core.io.dicom.values import Dataset, present, raw, text, whole
 from medimg_core.io.limits import MAX_DECODED_BYTES, MAX_FRAME_PIXELS, MAX_FRAMES
 
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
@@ -101,7 +101,7 @@ def judge(dataset: Dataset) -> Layout:
         photometric=photometric,
     )
     if layout.native:
-        _demand_length(layout, len(dataset[keyword].value or b""))
+        _demand_length(layout, len(raw(dataset, keyword) or b""))
     _demand_limits(layout)
     return layout
 

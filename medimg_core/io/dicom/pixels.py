@@ -14,8 +14,8 @@ from pydicom.pixels import apply_color_lut, get_decoder
 from medimg_core.errors import UnreadableImage
 from medimg_core.io.dicom import codecs
 from medimg_core.io.dicom.layout import Layout
-from medimg_core.io.dicom.source import AGAIN, Dataset
-from medimg_core.io.dicom.values import Frame, first_item, number, numbers, present
+from medimg_core.io.dicom.source import AGAIN
+from medimg_core.io.dicom.values import Dataset, Frame, first_item, number, numbers, present
 from medimg_core.types import FloatArray, Note
 
 Stored = NDArray[Any]
@@ -52,9 +52,9 @@ def stored_frames(dataset: Dataset, layout: Layout, notes: list[Note]) -> Iterat
             codecs.inspect(frame, layout)
         try:
             pixels, _ = next(decoded)
-        except MemoryError:
+        except (MemoryError, KeyboardInterrupt):
             raise
-        except Exception as failure:  # whatever the libraries raise on damaged data; their texts may quote the file
+        except BaseException as failure:  # whatever the decoders raise; a panic of the one in Rust is no Exception
             raise UnreadableImage(_DAMAGED, AGAIN) from failure
         if pixels.shape[:2] != (layout.rows, layout.columns):
             raise UnreadableImage(_DAMAGED, AGAIN)
@@ -92,7 +92,7 @@ def _mend_offset_table(dataset: Dataset, layout: Layout, notes: list[Note]) -> N
     fragments = fragments[1:] if len(fragments) == layout.frames + 1 else fragments
     if len(fragments) != layout.frames or not all(fragments):
         raise UnreadableImage(
-            f"The header promises {layout.frames:,} frames; the table that says where they begin is damaged.", AGAIN
+            f"The table that says where the frames begin is damaged (frames in the header: {layout.frames:,}).", AGAIN
         )
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         if keyword in dataset:

@@ -8,18 +8,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
 import pydicom
 from pydicom import config as pydicom_config
 from pydicom.filereader import _read_file_meta_info, read_preamble
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medimg_core.errors import NotAnImage, TooLarge, UnreadableImage
+from medimg_core.errors import MedImgError, NotAnImage, TooLarge, UnreadableImage
+from medimg_core.io.dicom.values import Dataset, text
 from medimg_core.io.limits import largest_inflated
 from medimg_core.types import Note
-
-Dataset = Any  # pydicom.Dataset; pydicom carries no annotations that mypy may follow
 
 AGAIN: Final = "Export or send it again from its source."
 PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -95,7 +94,11 @@ def parse(data: bytes | memoryview, notes: list[Note]) -> Dataset:
         dataset = _read(data)
     except RecursionError:
         raise UnreadableImage("The header of this file nests sequences too deep to be read.", AGAIN) from None
-    if not getattr(dataset.file_meta, "TransferSyntaxUID", None):
+    except (MedImgError, MemoryError):
+        raise
+    except Exception as failure:  # pydicom raises whatever its converters met
+        raise UnreadableImage("The header of this DICOM file is damaged.", AGAIN) from failure
+    if not text(dataset.file_meta, "TransferSyntaxUID"):
         implicit, little = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = _plain_syntax(implicit, little)
         notes.append(Note("repaired", "Missing transfer syntax taken from the way the header is written."))
@@ -107,7 +110,7 @@ def _read(data: bytes | memoryview) -> Dataset:
     stream = BytesIO(data)
     read_preamble(stream, force=True)
     # The public reader would go on and inflate a deflated data set without a limit.
-    if _read_file_meta_info(stream).get("TransferSyntaxUID") == _DEFLATED:
+    if text(_read_file_meta_info(stream), "TransferSyntaxUID") == _DEFLATED:
         stream = BytesIO(_PREAMBLE * b"\0" + b"DICM" + _EXPLICIT_LE_ELEMENT + _inflate(data[stream.tell() :]))
     stream.seek(0)
     dataset = pydicom.dcmread(stream, force=True)
@@ -146,12 +149,13 @@ def _plain_syntax(implicit: bool | None, little: bool | None) -> str:
 def _demand_pixels(dataset: Dataset) -> None:
     if any(keyword in dataset for keyword in PIXEL_KEYWORDS):
         return
-    sop_class = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     for beginning, name in _NO_IMAGE:
         if sop_class == beginning or sop_class.startswith(f"{beginning}."):
             raise NotAnImage(f"This is {name}; it holds no pixels.", "Open the image series that it belongs to.")
-    if "Rows" in dataset or "Columns" in dataset or "BitsAllocated" in dataset:
-        raise UnreadableImage("This file is cut off before the end of its pixel data.", AGAIN)
+    is_image = "Image" in UID(sop_class).name
+    if is_image or "Rows" in dataset or "Columns" in dataset or "BitsAllocated" in dataset:
+        raise UnreadableImage("This image is cut off or damaged: no complete pixel data were found.", AGAIN)
     if sop_class.startswith(_STORAGE_CLASSES):
         raise NotAnImage("This is a DICOM object without pixels.", "Open the image series that it belongs to.")
     raise NotAnImage("This is neither DICOM nor a picture.", "Choose a DICOM file, a picture, or a zip of them.")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from medimg_core.io.dicom.source import Dataset
+Dataset = Any  # pydicom.Dataset; pydicom carries no annotations that mypy may follow
 
 
 def raw(dataset: Dataset, keyword: str) -> Any:
