@@ -55,7 +55,7 @@ def main() -> str:
     case = session.current()
     if case is None:
         with st.container(key="image", height="stretch"):
-            stage.black("diagnosis", words.NO_PICTURE)
+            stage.black("diagnosis", words.NO_PICTURE, calm=True)
         with st.container(key="answer", height="stretch"):
             st.html(html(Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)))
         return words.NOT_RUN

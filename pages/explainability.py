@@ -60,8 +60,10 @@ def show(case: session.Case, image: Image) -> str:
 def message(panel: Panel, case: session.Case | None) -> str:
     """The stage without maps, and why."""
     with st.container(key="image", height="stretch"):
-        if case is None or case.image is None:
-            stage.black("explainability", words.NO_PICTURE)
+        if case is None:
+            stage.black("explainability", words.NO_PICTURE, calm=True)
+        elif case.image is None:
+            stage.black("explainability", words.UNREADABLE_PICTURE)
         else:
             stage.preview(case, "explainability")
     with st.container(key="answer", height="stretch"):

@@ -47,7 +47,7 @@ def answer(case: session.Case | None) -> None:
                 on_change=lambda: session.choose(st.session_state[f"chosen-{case.number}"]),
             )
         with st.container(horizontal=True):
-            if images and st.button("Open the diagnosis", type="primary", key="open-diagnosis"):
+            if images and st.button("Open the diagnosis", key="open-diagnosis"):
                 st.switch_page("pages/diagnosis.py")
             st.button("Close this case", key="close-case", on_click=session.close_case)
 
@@ -77,7 +77,7 @@ with page(patient=True):
             take_files()
         with st.container(key="image", height="stretch"):
             if opened is None:
-                black("preview", "The picture appears here")
+                black("preview", words.NO_PICTURE, calm=True)
             else:
                 preview(opened, "preview")
         with st.container(key="answer", height="stretch"):

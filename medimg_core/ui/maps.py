@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +25,10 @@ _LOOK = {"opacity": palette.OPACITY, "threshold": palette.THRESHOLD, "centre": 0
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the panes show: maps that are ready, what is said about every method, and the work that goes on."""
+    """What the panes show: maps that are ready, and what is said about every method."""
 
     layers: Mapping[str, Layer]
     methods: Mapping[str, MethodView]
-    running: tuple[Job, ...]
 
 
 def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
@@ -37,7 +37,7 @@ def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
     wanted = dict.fromkeys(names)
     fast = [name for name in wanted if service.is_fast(name)]
     ready = dict(service.layers(answer, fast, target, space))
-    notes, running = {}, []
+    notes: dict[str, str] = {}
     for name in wanted:
         if name in ready:
             continue
@@ -47,11 +47,11 @@ def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
             ready[name] = job.result
         else:
             notes[name] = _note(job, answer.image.digest)
-            running += [] if job.done.is_set() else [job]
-    views = {
-        m.name: _view(answer, m.name, target, notes.get(m.name, words.COMPUTING)) for m in service.offered(answer.card)
-    }
-    return Shown(ready, views, tuple(running))
+    views = {}
+    for m in service.offered(answer.card):
+        raw = m.name in ready and ready[m.name].scale is None
+        views[m.name] = _view(answer, m.name, target, raw, notes.get(m.name, words.COMPUTING))
+    return Shown(ready, views)
 
 
 def again(answer: Answer, names: Sequence[str], target: str) -> None:
@@ -74,6 +74,8 @@ def export(answer: Answer, name: str, target: str, query: Mapping[str, str]) -> 
     """
     try:
         look = {key: float(query.get(key, default)) for key, default in _LOOK.items()}
+        if not all(math.isfinite(value) for value in look.values()):
+            raise ValueError("not finite")
     except ValueError as error:
         raise BadRequest(
             "The export was asked for with a value that is no number.", "Use the link on the page."
@@ -107,7 +109,7 @@ def _note(job: Job, digest: str) -> str:
     return words.failed(job.error, job.reference)
 
 
-def _view(answer: Answer, name: str, target: str, waiting: str) -> MethodView:
+def _view(answer: Answer, name: str, target: str, raw: bool, waiting: str) -> MethodView:
     judged = verdict(answer.card, name, answer.found.population.id)
     file = f"evidence-{name}-{answer.image.digest[:8]}.png"
     token = session.workspace().case.give(
@@ -117,4 +119,5 @@ def _view(answer: Answer, name: str, target: str, waiting: str) -> MethodView:
         file,
     )
     mark = judged.mark if judged.measured else ""
-    return MethodView(method(name).title, mark, judged.words, waiting, routes.url(token), file)
+    said = f"{judged.words}; {words.RAW}" if raw else judged.words
+    return MethodView(method(name).title, mark, said, waiting, routes.url(token), file)

@@ -52,7 +52,7 @@ def failure_panel(failure: Failure) -> Panel:
     """The state of a file that could not be read: cause, next step, reference."""
     error = failure.error
     cause, remedy = (error.cause, error.remedy) if isinstance(error, MedImgError) else words.UNEXPECTED
-    sentence, detail = words.split_cause(cause)
+    sentence, detail = words.unreadable(cause)
     rows: tuple[Row, ...] = (
         ("Next step", remedy),
         ("Reference", f"{failure.reference}. It finds the technical record in the log; it holds no patient data."),

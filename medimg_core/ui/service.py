@@ -77,8 +77,12 @@ def layers(
     card, asked = answer.card, answer.found.answer
     out: dict[str, Layer] = {}
     for name in names:  # one by one: a map on the source grid is as large as the film
-        made = explain(answer.image, card, (name,), target, answer=asked, progress=progress, cache=space.maps)
-        out[name] = as_layer(made[0], card)
+
+        def make(name: str = name) -> Layer:
+            made = explain(answer.image, card, (name,), target, answer=asked, progress=progress, cache=space.maps)
+            return as_layer(made[0], card)
+
+        out[name] = space.remember(("layer", answer.image.digest, card.ref.hash, name, target), make)
     return out
 
 

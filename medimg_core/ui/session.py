@@ -89,6 +89,19 @@ class Workspace:
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """A result by what it depends on (content hash, model hash, parameters): made once, then from memory."""
+        with self.lock:
+            if key in self.results:
+                self.results.move_to_end(key)
+                return cast(T, self.results[key])
+        made = make()
+        with self.lock:
+            self.results[key] = made
+            while len(self.results) > _RESULTS:
+                self.results.popitem(last=False)
+        return made
+
     def clear_case(self) -> None:
         """Forget everything about the open case: its pixels and maps answer 404 from now on."""
         self.jobs.clear()
@@ -111,18 +124,9 @@ def workspace() -> Workspace:
 
 
 def remember(key: Hashable, make: Callable[[], T]) -> T:
-    """A result by what it depends on (content hash, model hash, parameters): made once, then taken from memory."""
-    space = workspace()
-    with space.lock:
-        if key in space.results:
-            space.results.move_to_end(key)
-            return cast(T, space.results[key])
-    made = make()
-    with space.lock:
-        space.results[key] = made
-        while len(space.results) > _RESULTS:
-            space.results.popitem(last=False)
-    return made
+    """`Workspace.remember` of the running session."""
+    space: Workspace = workspace()
+    return space.remember(key, make)
 
 
 def current() -> Case | None:

@@ -47,9 +47,10 @@ def with_map(case: Case, answer: Answer) -> None:
     card, tokens = answer.card, session.workspace().case
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
     drawn = service.layers(answer, [m.name for m in fast], answer.layer.target, session.workspace())
+    scaled = answer.layer.scale is not None
     stage = Stage(
         shown=answer.map_trusted,
-        bar={"signed": False, "high": "evidence", "low": "none", "label": words.SCALE},
+        bar={"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE},
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
     )
@@ -77,6 +78,6 @@ def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str],
         return viewer(key, films([image]), panes, stage, entries)
 
 
-def black(name: str, note: str) -> None:
-    """An empty stage with a reason."""
-    viewer(f"{name}-empty", [], [Pane(None, note, note=note)], Stage(toolbar=False))
+def black(name: str, note: str, calm: bool = False) -> None:
+    """An empty stage with a reason; `calm` where nothing is wrong."""
+    viewer(f"{name}-empty", [], [Pane(None, note, note=note, calm=calm)], Stage(toolbar=False))

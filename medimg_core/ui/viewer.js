@@ -34,7 +34,7 @@ function forget() { // the oldest go once the limit is passed; what is on the st
 }
 
 class Viewer {
-  constructor({ parentElement, data, setStateValue, setTriggerValue }) {
+  constructor({ parentElement, data: [data], setStateValue, setTriggerValue }) {
     Object.assign(this, { data, setStateValue, setTriggerValue });
     this.view = parentElement.querySelector(".view");
     this.ramps = { for: data.ramps.for.map(rgb), against: data.ramps.against.map(rgb) };
@@ -81,7 +81,6 @@ class Viewer {
     map.rw = Math.max(map.w, Math.round(image.w * shrink));
     map.rh = Math.max(map.h, Math.round(image.h * shrink));
     map.raised = raise(map, map.rw, map.rh);
-    map.max = map.values.reduce((a, b) => Math.max(a, b), 0);
     map.canvas = Object.assign(el("canvas"), { width: map.rw, height: map.rh });
   }
 
@@ -213,6 +212,7 @@ class Viewer {
     if (spec.image === null) frame.classList.add("none");
     frame.append(canvas, ...pane.corners, pane.note);
     pane.said = spec.note;
+    pane.note.classList.toggle("calm", spec.calm);
     box.append(frame);
     if (spec.title || spec.slot !== null) box.append(this.caption(pane, spec));
     if (spec.open) {

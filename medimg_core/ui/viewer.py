@@ -69,6 +69,7 @@ class Pane:
     Attributes:
         image: index into the images; None shows `note` on black.
         slot: the pane's place among the methods side by side; None shows the picked map.
+        calm: the note is no warning.
         opens: what a click reports as `open`; makes a thumbnail of the pane.
     """
 
@@ -77,6 +78,7 @@ class Pane:
     slot: int | None = None
     title: str = ""
     note: str = ""
+    calm: bool = False
     opens: str = ""
 
 
@@ -149,8 +151,9 @@ def viewer(
         "words": {"empty": words.EMPTY_NOTE, "lost": words.LOST, "on": stage.note_on, "off": stage.note_off},
     }
     ignore: Callable[[], None] = lambda: None  # noqa: E731
+    # In a list, because Streamlit looks for data frames in a dict and loads pandas for that: 150 MB.
     return _component(
-        key=key, data=data, height="stretch", on_open_change=ignore, on_pick_change=ignore, on_slots_change=ignore
+        key=key, data=[data], height="stretch", on_open_change=ignore, on_pick_change=ignore, on_slots_change=ignore
     )
 
 
@@ -210,6 +213,7 @@ def layer(drawn: Layer, digest: str, tokens: Tokens) -> dict[str, Any]:
         "w": columns,
         "h": rows,
         "scale": drawn.scale or 1.0,
+        "max": drawn.maximum,
     }
 
 
@@ -220,6 +224,7 @@ def _pane(pane: Pane) -> dict[str, Any]:
         "slot": pane.slot,
         "title": pane.title,
         "note": pane.note,
+        "calm": pane.calm,
         "open": pane.opens,
     }
 

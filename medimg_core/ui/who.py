@@ -44,8 +44,6 @@ def studied(card: ModelCard, image: Image, who: str | None) -> bool:
 
 def question(card: ModelCard, image: Image) -> tuple[Choice, ...]:
     """What to ask the reader; empty where the header answers, or where no answer would help."""
-    if image.photometric == "RGB" and image.modality is not None:
-        return ()
     open_ = possible(card, image)
     told = [p for p in open_ if p.takes(image.age_years, image.view)]
     if told or not open_:

@@ -49,17 +49,26 @@ Tone = Literal["evidence", "none", "doubt", "stop"]
 
 # ---- figures ----------------------------------------------------------------------------------------------------
 def percent(share: float) -> str:
-    """`84 %`; never 0 or 100, which no finite number of films can show."""
-    if share < 0.005:
-        return "<1\u00a0%"
-    if share > 0.995:
-        return ">99\u00a0%"
-    return f"{round(share * 100)}\u00a0%"
+    """`84 %`; one decimal near the ends, and never 0 or 100, which no finite number of films can show."""
+    return f"{_hundredths(share)}\u00a0%"
 
 
 def percent_range(low: float, high: float) -> str:
     """`76–90 %`."""
-    return f"{round(low * 100)}\u2060–\u2060{round(high * 100)}\u00a0%"
+    return f"{bare_range(low, high)}\u00a0%"
+
+
+def bare_range(low: float, high: float) -> str:
+    """`76–90`, in per cent without the sign."""
+    ends = _hundredths(low), _hundredths(high)
+    return ends[0] if ends[0] == ends[1] else "\u2060–\u2060".join(ends)
+
+
+def _hundredths(share: float) -> str:
+    value = 100 * share
+    if value < 0.1 or value > 99.9:
+        return "<0.1" if value < 50 else ">99.9"
+    return f"{value:.1f}" if value < 1 or value > 99 else f"{value:.0f}"
 
 
 def figure(value: float) -> str:
@@ -78,8 +87,11 @@ def counted(n: int) -> str:
 
 
 def plural(n: int, one: str, many: str) -> str:
-    """`1 film`, `3 films`."""
-    return f"{n:,} {one if n == 1 else many}"
+    """`one film`, `three films`, `300 films`."""
+    return f"{_SMALL[n] if n < len(_SMALL) else f'{n:,}'} {one if n == 1 else many}"
+
+
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 # ---- the patient strip ------------------------------------------------------------------------------------------
@@ -166,10 +178,17 @@ def spacing(image: Image) -> str:
     return f"{size} mm per pixel ({source})" if source else f"{size} mm per pixel"
 
 
-def split_cause(cause: str) -> tuple[str, str]:
-    """The first sentence of a cause, and what follows it."""
-    first, dot, rest = cause.partition(". ")
-    return (f"{first}.", rest.strip()) if dot else (cause, "")
+def unreadable(cause: str) -> tuple[str, str]:
+    """The sentence of a file that could not be read, and the detail below it.
+
+    >>> unreadable("The pixel data are cut off: the header promises 8 bytes, the file holds 4.")
+    ('This file could not be read: the pixel data are cut off.', 'The header promises 8 bytes, the file holds 4.')
+    """
+    first, _, rest = cause.partition(": ") if ": " in cause else cause.partition(". ")
+    sentence = first.rstrip(".") + "."
+    if sentence.startswith("The "):
+        sentence = f"This file could not be read: the {sentence[4:]}"
+    return sentence, capitalised(rest)
 
 
 # ---- Diagnosis: the number --------------------------------------------------------------------------------------
@@ -253,15 +272,7 @@ def trust(verdict: Verdict | None) -> str:
 def of_hundred(count: float, condition: str, prevalence: float) -> str:
     """What a calibrated probability means among films like this one."""
     n = round(count)
-    about = (
-        "fewer than 1 has"
-        if n == 0
-        else "more than 99 have"
-        if n == 100
-        else f"about {n} have"
-        if n > 1
-        else "about 1 has"
-    )
+    about = {0: "fewer than 1 has", 1: "about 1 has", 100: "more than 99 have"}.get(n, f"about {n} have")
     return f"Of 100 such films with this score, {about} {condition}, at a prevalence of {percent(prevalence)}."
 
 
@@ -294,7 +305,7 @@ def evidence(place: str, maximum: float, threshold: float, scaled: bool) -> str:
         threshold: below it nothing is drawn.
         scaled: whether there is an absolute scale.
     """
-    if not place or maximum < threshold:
+    if not place or (scaled and maximum < threshold):
         strongest = f": the strongest point reaches {figure(max(maximum, 0.0))} of the scale" if scaled else ""
         return f"No positive evidence{strongest}. An empty map is no proof that nothing is there."
     amount = f": {figure(maximum)} of the scale" if scaled else ""
@@ -306,7 +317,7 @@ def second_model(
     title: str, probability: float, interval: Interval | None, agrees: bool, fit: bool, point: float | None
 ) -> str:
     """The second opinion in one line; where it disagrees, its own operating point says why."""
-    spread = f" ({round(interval.low * 100)}\u2060–\u2060{round(interval.high * 100)})" if interval else ""
+    spread = f" ({bare_range(interval.low, interval.high)})" if interval else ""
     said = f"{title}: **{percent(probability)}{spread}**"
     if not fit:
         return f"{said}, not fit for use here."
@@ -322,8 +333,11 @@ def second_model(
 
 def input_check(gate: GateVerdict, source: str) -> str:
     """What the first gate said about an accepted film, and where age and view come from."""
-    if gate.reasons:
-        said = "Accepted with doubt: " + "; ".join(reason.strip().rstrip(".") for reason in gate.reasons) + "."
+    reasons = " ".join(reason.strip().rstrip(".") + "." for reason in gate.reasons)
+    if gate.kind == "not_checked":
+        said = reasons
+    elif reasons:
+        said = f"Accepted with doubt. {reasons}"
     else:
         said = "Frontal chest film. Accepted without reservation."
     return f"{said} {source}".strip()
@@ -380,6 +394,10 @@ def progress(running: Sequence[tuple[str, float]]) -> str:
     """`Score-CAM 43 %, Occlusion waits`."""
     said = [f"{title} {round(share * 100)}\u00a0%" if share > 0 else f"{title} waits" for title, share in running]
     return "Being computed: " + ", ".join(said)
+
+
+RAW = "raw values, no reference scale"
+"""Beside a map whose method was not measured on the test set: its colours mean nothing absolute."""
 
 
 def maps_provenance(grids: Sequence[tuple[int, int]], source: tuple[int, int], model: str) -> str:
