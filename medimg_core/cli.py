@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,13 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MedImgError as error:
         _say(f"{error.cause} {error.remedy}")
         return USAGE
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader (head, less) has gone: nothing more to say, and nothing to flush at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        _say(f"The results could not be written ({error.strerror or type(error).__name__}). Check the folder of --out.")
+        return SOME_FAILED
     except KeyboardInterrupt:
         _say("Stopped as asked. What was finished before is kept.")
         return SOME_FAILED
-    except BrokenPipeError:
-        # The reader (head, less) has gone: nothing more to say, and nothing to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except Exception as error:
+        # Messages of libraries quote what they were reading, so the place is told and the message is not.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        fault = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        _say(f"The program failed on something that it did not foresee ({fault}). Report this line to its maintainers.")
+        return SOME_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -305,7 +315,7 @@ def _measure(card: ModelCard, options: argparse.Namespace, out: Path) -> tuple[R
     else:
         rows = read_class_folders(options.folder)
     progress = Progress(f"{card.name}, image")
-    run = evaluate(card, rows, classes, population=options.population, progress=progress.images)
+    run = evaluate(card, rows, classes, population=options.population, out=out, progress=progress.images)
     progress.close()
     facts = {"split": options.split, "label": options.label if options.manifest else "folder", "map": options.map}
     return run, write_run(run, out, {key: value for key, value in facts.items() if value})
@@ -406,5 +416,15 @@ def _saliency_check(options: argparse.Namespace) -> int:
         if options.json:
             _print({"method": check.method, **check.as_json()})
         else:
-            print(check.method, json.dumps(check.as_json(), ensure_ascii=False))
+            print(_in_words(check.method, check.as_json()))
     return DONE
+
+
+def _in_words(method: str, figures: dict[str, Any]) -> str:
+    """`cam: pointing game 0.92 (0.88–0.95), ...`: every figure that has an interval."""
+    shown = [
+        f"{name.replace('_', ' ')} {f['value']:.2f} ({f['low']:.2f}–{f['high']:.2f})"
+        for name, f in figures.items()
+        if isinstance(f, dict) and {"value", "low", "high"} <= set(f)
+    ]
+    return f"{method}: {', '.join(shown)}, n {figures['n']}"

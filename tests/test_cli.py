@@ -351,3 +351,22 @@ def test_progress_waits_two_seconds_and_says_the_time_left(
     now[0] += 200.0
     progress.images(6, 10)
     assert capsys.readouterr().err == "Image 6 of 10: 60%, 2 min left\n"
+
+
+def test_what_cannot_be_written_and_what_nobody_foresaw_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, taken = str(film(tmp_path / "a.png")), tmp_path / "taken"
+    taken.write_text("a file")
+    assert main(["explain", "--model", "tiny_model", "--out", str(taken), path]) == 1
+    assert "could not be written" in capsys.readouterr().err
+
+    def fault(*_: object, **__: object) -> None:
+        raise TypeError("Doe^Jane")
+
+    monkeypatch.setattr("medimg_core.workflows.diagnose_files.diagnose_image", fault)
+    assert main(["predict", path]) == 1
+    told = capsys.readouterr().err
+    assert "TypeError in test_cli.py" in told
+    assert "Doe" not in told
+    assert "Traceback" not in told

@@ -18,7 +18,7 @@ from medimg_core.metrics import Evaluation, evaluate_answers
 from medimg_core.types import Interval
 from medimg_core.workflows.answers import Entry, answers, read_rows
 from medimg_core.workflows.manifest import Row
-from medimg_core.workflows.predictions import Line, Table, write_predictions
+from medimg_core.workflows.predictions import Line, Table, written
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and of all images."""
@@ -53,6 +53,7 @@ def evaluate(
     *,
     population: str | None = None,
     entries: Iterable[Entry] | None = None,
+    out: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Run:
     """Ask a model about every row and measure the answers.
@@ -61,15 +62,20 @@ def evaluate(
         classes: label value (casefolded) -> class of the model (`manifest.label_classes`).
         population: id on the card for every row; None takes what age and view say, else the card's default.
         entries: the rows with images that were decoded before; read from their files where None.
+        out: folder for `predictions.csv`, written line by line; nothing is written where None.
         progress: may raise `Cancelled`.
 
     Raises:
         ModelUnavailable: the network cannot be loaded.
     """
     runtime_for(card)  # a missing network is one error, not one for every image
+    given = answers(entries if entries is not None else read_rows(rows), card, population)
+    stream: Iterable[Line] = (_line(entry.row, answer, classes) for entry, answer in given)
+    if out is not None:
+        stream = written(out / "predictions.csv", card.class_ids, stream)
     lines: list[Line] = []
-    for entry, answer in answers(entries if entries is not None else read_rows(rows), card, population):
-        lines.append(_line(entry.row, answer, classes))
+    for line in stream:
+        lines.append(line)
         progress(len(lines), len(rows))
     return summarise(card, Table(card.class_ids, tuple(lines)))
 
@@ -150,11 +156,10 @@ def interval_json(interval: Interval | None) -> dict[str, float | int | None] | 
 
 
 def write_run(run: Run, out: Path, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Write `predictions.csv`, `metrics.json` and `report.html`; returns the content of `metrics.json`."""
+    """Write `metrics.json` and `report.html` beside the predictions; returns the content of `metrics.json`."""
     from medimg_core.render.report import evaluation_report
 
     out.mkdir(parents=True, exist_ok=True)
-    write_predictions(out / "predictions.csv", run.table.classes, run.table.lines)
     content = as_json(run, facts)
     (out / "metrics.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     titles = {c.id: c.title for c in run.card.classes}

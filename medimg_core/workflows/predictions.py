@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -69,19 +69,24 @@ class Table:
         return answers, np.array([line.status == "ok" for line in known], np.bool_)
 
 
-def write_predictions(path: Path, classes: Sequence[str], lines: Iterable[Line]) -> None:
-    """Write the lines as they come; probabilities with all their digits."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+def written(path: Path, classes: Sequence[str], lines: Iterable[Line]) -> Iterator[Line]:
+    """Write lines as they pass, each at once, so that work that is stopped keeps what it had.
+
+    Probabilities are written with all their digits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8", buffering=1) as stream:
         writer = csv.writer(stream)
         writer.writerow([*_FIRST, *(f"p_{name}" for name in classes), *_LAST])
         for line in lines:
             shown = [repr(line.probabilities[name]) if name in line.probabilities else "" for name in classes]
             first = (line.id, line.status, line.reason, line.label)
             writer.writerow([*first, *shown, line.decision, line.patient, line.population])
+            yield line
 
 
 def read_predictions(path: Path) -> Table:
-    """Read what `write_predictions` wrote, or a table of another program with the same columns.
+    """Read what `written` wrote, or a table of another program with the same columns.
 
     `patient`, `population` and `reason` may be missing.
 

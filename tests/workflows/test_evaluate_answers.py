@@ -17,7 +17,7 @@ from medimg_core.types import Image
 from medimg_core.workflows.answers import Entry, ahead, answers, read_rows
 from medimg_core.workflows.evaluate import evaluate
 from medimg_core.workflows.manifest import Row, label_classes
-from medimg_core.workflows.predictions import Line, Table, read_predictions, write_predictions
+from medimg_core.workflows.predictions import Line, Table, read_predictions, written
 from model_folder import TINY_MODEL, film_pixels, synthetic_film
 
 CARD = read_card(TINY_MODEL)
@@ -133,7 +133,7 @@ def test_predictions_survive_the_disk(tmp_path: Path) -> None:
         Line('"c"', "refused", "Blank,\nor nearly so.", "normal", patient="p2"),
         Line("d", "error", "Damaged.", "perhaps", patient="p2"),
     )
-    write_predictions(tmp_path / "p.csv", ("normal", "pneumonia"), lines)
+    assert tuple(written(tmp_path / "p.csv", ("normal", "pneumonia"), lines)) == lines
     assert read_predictions(tmp_path / "p.csv") == Table(("normal", "pneumonia"), lines)
     given, answered = Table(("normal", "pneumonia"), lines).answers("pneumonia")
     assert given.truth.tolist() == [1, 0]
@@ -158,3 +158,17 @@ def test_bad_predictions_say_what_is_wrong(tmp_path: Path, text: str, cause: str
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(BadTable, match=cause):
         read_predictions(tmp_path / "p.csv")
+
+
+def test_what_was_answered_before_a_stop_is_kept(tmp_path: Path) -> None:
+    entries = [Entry(Row(f"f{i}", Path(f"{i}"), "pneumonia"), synthetic_film(i)) for i in range(8)]
+
+    def stop(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(
+            CARD, [e.row for e in entries], {"pneumonia": "pneumonia"}, entries=entries, out=tmp_path, progress=stop
+        )
+    assert [line.id for line in read_predictions(tmp_path / "predictions.csv").lines] == [f"f{i}" for i in range(5)]
