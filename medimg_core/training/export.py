@@ -1,6 +1,7 @@
 """From a trained Keras network to the files of a model folder: `model.keras`, `model.tflite`, `head.npz`, `golden.npz`.
 
-The `.tflite` holds three signatures for one image, sharing one copy of the weights:
+The `.tflite` holds three signatures for one image. They share their weights, but for the kernels of full convolutions
+and dense layers, which the gradients need transposed and store a second time:
 
 | signature | inputs | outputs |
 |---|---|---|
@@ -109,15 +110,19 @@ def keras_answers(model: Any, cam_layer: str, inputs: FloatArray) -> Answers:
     import tensorflow as tf
 
     two = _with_features(model, cam_layer)
-    rows: list[tuple[FloatArray, ...]] = []
-    for x in inputs:
-        one = tf.convert_to_tensor(x[None])
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(one)
-            logits, features = two(one, training=False)
+
+    def respond(x: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            logits, features = two(x, training=False)
             score = tf.reduce_sum(logits)
-        rows.append((logits, features, tape.gradient(score, features), tape.gradient(score, one)))
-    return Answers(*(np.concatenate([np.asarray(row[i], np.float32) for row in rows]) for i in range(4)))
+        return logits, features, *tape.gradient(score, (features, x))
+
+    # A graph and not eager: it leaves out the gradients of the kernels, whose routine for strided 1 x 1 convolutions
+    # and a batch of one corrupts the heap (TensorFlow 2.21 on a CPU).
+    answer = tf.function(respond, input_signature=[tf.TensorSpec((1, *inputs.shape[1:]), tf.float32)])
+    rows = [[np.asarray(part, np.float32) for part in answer(x[None])] for x in inputs]
+    return Answers(*(np.concatenate([row[i] for row in rows]) for i in range(4)))
 
 
 def litert_answers(content: bytes, inputs: FloatArray) -> Answers:
