@@ -52,13 +52,14 @@ def evaluate_answers(answers: Answers, answered: NDArray[np.bool_]) -> Evaluatio
     """
     given = subset(answers, answered)
     both = bool(given.labels.any() and not given.labels.all())
+    left_out = measure(given)
     return Evaluation(
         n=answers.truth.size,
         positives=int(answers.labels.sum()),
         patients=np.unique(answers.patients).size,
         unanswered=int((~answered).sum()),
-        left_out=measure(given),
-        wrong=measure(as_wrong(answers, answered)),
+        left_out=left_out,
+        wrong=left_out if answered.all() else measure(as_wrong(answers, answered)),
         confusion=confusion_matrix(given.truth, given.decided, answers.classes),
         roc=roc_curve(given.labels, given.probability, given.patients) if both else None,
         pr=pr_curve(given.labels, given.probability, given.patients) if both else None,
