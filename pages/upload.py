@@ -61,7 +61,7 @@ def demo_strip() -> None:
     tokens = session.workspace().demos
     with st.container(key="strip-demo", height="stretch"):
         films = [thumbnail(str(c.path), tokens, lambda c=c: demo.thumbnail(c.path), demo.THUMB) for c in cases]
-        panes = [Pane(i, c.title, title=c.title, opens=c.path.stem) for i, c in enumerate(cases)]
+        panes = [Pane(i if c.whole else None, c.title, title=c.title, opens=c.path.stem) for i, c in enumerate(cases)]
         got = viewer("demo", films, panes, Stage(columns=len(cases), toolbar=False, corners=False))
     chosen = next((c for c in cases if c.path.stem == got.open), None)
     if chosen is not None:

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,24 +22,24 @@ THUMB = (264, 316)
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo case: its file and the words below its thumbnail."""
+    """One demo case: its file, the words below its thumbnail, and whether the file is whole."""
 
     path: Path
     title: str
+    whole: bool = True
 
 
 def demos(folder: Path | None = None) -> tuple[Demo, ...]:
-    """The demo cases in the order of their file names; `cases.toml` holds a title for each file stem."""
+    """The demo cases in the order of their file names; `cases.toml` holds `title` and `kind` for each file stem."""
     base = folder or models_folder() / "demo_cases"
     table = base / "cases.toml"
-    titles = tomllib.loads(table.read_text(encoding="utf-8")) if table.is_file() else {}
-    return tuple(Demo(path, _title(titles, path.stem)) for path in sorted(base.glob("*.dcm")))
+    told = tomllib.loads(table.read_text(encoding="utf-8")) if table.is_file() else {}
+    return tuple(_demo(path, told.get(path.stem, {})) for path in sorted(base.glob("*.dcm")))
 
 
-def _title(titles: dict[str, object], stem: str) -> str:
-    entry = titles.get(stem, {})
-    title = entry.get("title") if isinstance(entry, dict) else entry
-    return str(title or stem.replace("_", " ").capitalize())
+def _demo(path: Path, told: dict[str, Any]) -> Demo:
+    title = str(told.get("title", path.stem.replace("_", " ").capitalize()))
+    return Demo(path, title, told.get("kind") != "damaged")
 
 
 def open_demo(demo: Demo) -> Reading:

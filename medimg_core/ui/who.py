@@ -37,11 +37,6 @@ def possible(card: ModelCard, image: Image) -> tuple[Population, ...]:
     )
 
 
-def studied(card: ModelCard, image: Image, who: str | None) -> bool:
-    """False when the patient is of an age, or the film of a view, that the model was never measured on."""
-    return who != OTHER_AGE and bool(possible(card, image))
-
-
 def question(card: ModelCard, image: Image) -> tuple[Choice, ...]:
     """What to ask the reader; empty where the header answers, or where no answer would help."""
     open_ = possible(card, image)

@@ -1,0 +1,113 @@
+"""The browser's arithmetic, done here from what is sent, against `imaging.to_display`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medimg_core.imaging import apply_window, to_display
+from medimg_core.types import Image, InputSpec, ModelRef, SaliencyMap, VoiLut, Window
+from medimg_core.ui import pixels
+
+
+def received(image: Image) -> np.ndarray:
+    """Modality values as the browser reconstructs them."""
+    how = pixels.encoding(image)
+    stored = np.frombuffer(pixels.encode(image, how), "<u2" if how.kind == "u16" else "u1").reshape(image.shape)
+    return stored * how.slope + how.intercept
+
+
+def image(values: np.ndarray, **attributes: object) -> Image:
+    return Image(np.asarray(values, np.float32), "MONOCHROME2", "x", **attributes)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [(0, 255, "u8"), (0, 4095, "u16"), (-1024, 3071, "u16"), (-3, 200, "u16"), (0, 65535, "u16")],
+)
+def test_whole_numbers_of_16_bits_arrive_exactly(low: int, high: int, kind: str) -> None:
+    values = np.random.default_rng(0).integers(low, high + 1, (17, 23)).astype(np.float32)
+    values[0, :2] = low, high
+    film = image(values)
+    assert pixels.encoding(film).kind == kind
+    assert np.array_equal(received(film), values)
+
+
+@given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e5))
+def test_other_values_arrive_within_half_a_step(low: float, span: float) -> None:
+    values = np.float32(low) + np.float32(span) * np.linspace(0, 1, 50, dtype=np.float32).reshape(5, 10)
+    film = image(values)
+    step = pixels.encoding(film).slope
+    assert np.abs(received(film) - values).max() <= 0.51 * step + 1e-3 * abs(low) * 1e-3 + 1e-6
+
+
+def test_a_flat_and_an_unfinished_film_can_be_sent() -> None:
+    assert np.array_equal(received(image(np.full((3, 4), 7.0))), np.full((3, 4), 7.0))
+    holes = np.array([[np.nan, 1.0], [2.0, 3.0]])
+    assert received(image(holes))[1, 1] == 3.0
+    assert len(pixels.encode(image(np.full((2, 2), np.nan)), pixels.encoding(image(np.full((2, 2), np.nan))))) == 4
+
+
+def test_padding_is_named_in_stored_values() -> None:
+    film = image([[-2000, 0], [100, 1000]], padding=-2000.0)
+    how = pixels.encoding(film)
+    assert how.padding == 0
+    assert how.intercept == -2000
+
+
+def test_colour_is_sent_as_it_is() -> None:
+    rgb = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    film = Image(rgb, "RGB", "x")
+    assert pixels.encode(film, pixels.encoding(film)) == rgb.tobytes()
+
+
+def test_voi_table_gives_the_grey_levels_of_to_display() -> None:
+    lut = VoiLut(first=100.0, table=np.linspace(0, 4095, 64).astype(np.float32), bits=12)
+    values = np.arange(90, 190, dtype=np.float32).reshape(10, 10)
+    film = image(values, voi_lut=lut, bits=12)
+    how = pixels.encoding(film)
+    table = np.frombuffer(pixels.voi_table(film, how) or b"", np.uint8)
+    stored = np.frombuffer(pixels.encode(film, how), np.uint8 if how.kind == "u8" else "<u2").reshape(10, 10)
+    assert np.abs(table[stored] / 255 - to_display(film)).max() <= 0.5 / 255 + 1e-6
+
+
+def test_presets_start_with_the_film_and_show_the_lung_darker_than_the_rest() -> None:
+    film = image(np.zeros((2, 2)), modality="DX", bits=12, windows=(Window(2048, 4096),))
+    first, lung, soft = pixels.presets(film)
+    assert (first["centre"], first["width"], first["own"]) == (2048, 4096, True)
+    assert lung["title"] == "Lung"
+    assert lung["centre"] < 2048 < soft["centre"]
+    dark = Window(lung["centre"], lung["width"], lung["kind"])
+    assert apply_window(np.array([700.0]), dark)[0] > apply_window(np.array([700.0]), Window(2048, 4096))[0]
+
+
+def test_presets_of_an_inverted_film_look_at_the_other_end() -> None:
+    film = Image(np.zeros((2, 2), np.float32), "MONOCHROME1", "x", modality="DX", windows=(Window(2048, 4096),))
+    assert pixels.presets(film)[1]["centre"] > 2048
+
+
+def test_ct_gets_windows_in_hounsfield_units() -> None:
+    film = image(np.zeros((2, 2)), modality="CT", modality_units="HU", windows=(Window(40, 400),))
+    assert [(p["title"], p["centre"], p["width"]) for p in pixels.presets(film)][1:] == [
+        ("Lung", -600.0, 1500.0),
+        ("Soft tissue", 40.0, 400.0),
+        ("Bone", 400.0, 1800.0),
+    ]
+
+
+def saliency(shape: tuple[int, int]) -> SaliencyMap:
+    grid = np.arange(16, dtype=np.float32).reshape(4, 4)
+    values = np.zeros(shape, np.float32)
+    return SaliencyMap(values, grid, "cam", "pneumonia", "cam", ModelRef("m", "1", "00000000"), 1.0, False)
+
+
+def test_squashed_maps_are_sent_on_their_own_grid() -> None:
+    drawn = saliency((100, 80))
+    assert pixels.overlay(drawn, InputSpec(64, 64)) is drawn.grid
+
+
+def test_other_maps_are_sent_raised_and_bounded() -> None:
+    assert pixels.overlay(saliency((100, 80)), InputSpec(64, 64, fit="letterbox")).shape == (100, 80)
+    assert pixels.overlay(saliency((2048, 1024)), InputSpec(64, 64, fit="crop")).shape == (512, 256)
