@@ -100,6 +100,8 @@ def test_predict_auto_asks_no_baseline_and_a_refusal_names_no_model(
     assert answered["model"] == "tiny_model"
     assert (refused["status"], refused["model"], refused["scores"]) == ("refused", None, {})
     assert refused["gate"]["reasons"]
+    assert refused["reason"].startswith("Not analysed:")
+    assert refused["reason"].endswith("choose their model.")  # what to do next
     assert main([*arguments, "--model", "tiny_model"]) == 1
     assert objects(capsys)[1]["model"] == "tiny_model"
 

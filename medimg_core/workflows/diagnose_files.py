@@ -12,7 +12,7 @@ import numpy as np
 
 from medimg_core.catalog import ModelCard, open_model
 from medimg_core.errors import BadRequest, MedImgError
-from medimg_core.inference import Answer, predict
+from medimg_core.inference import Answer, gate, predict
 from medimg_core.io import read_files
 from medimg_core.types import Image, Region, Spacing
 from medimg_core.workflows.route import route
@@ -124,10 +124,11 @@ def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = N
 
 def refused(opened: Opened, answer: Answer, card: ModelCard) -> Json:
     """The object of an image that the input check refused; it holds no probability."""
-    gate = answer.prediction.gate
+    verdict = answer.prediction.gate
+    reason = " ".join([gate.headline(verdict), *verdict.reasons, gate.next_step(verdict)])
     return {
-        **_object(opened, "refused", " ".join(gate.reasons), card),
-        "gate": {"passed": False, "kind": gate.kind, "reasons": list(gate.reasons)},
+        **_object(opened, "refused", reason, card),
+        "gate": {"passed": False, "kind": verdict.kind, "reasons": list(verdict.reasons)},
         "seconds": round(answer.prediction.seconds, 6),
     }
 
@@ -192,7 +193,7 @@ def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
     """An object in words, for a reader at a terminal."""
     where = result["file"] if not result["index"] else f"{result['file']} image {result['index'] + 1}"
     if result["status"] != "ok" or card is None:
-        return f"{where}: {result['status']}. {result['reason']}"
+        return f"{where}: {result['reason']}"
     meaning = {c.id: c.meaning for c in card.classes}[result["decision"]]
     positive = card.class_ids[card.positive]
     spread, point = result["interval"], result["operating_point"]
