@@ -181,9 +181,9 @@ class Progress:
         """Say how many images are done, of how many."""
         self(done / max(total, 1), f" {done} of {total}")
 
-    def count(self, done: int) -> None:
+    def count(self, done: int, detail: str = "") -> None:
         """Say how many are done where the whole is not known."""
-        self._tell(time.monotonic(), f"{self.what} {done}")
+        self._tell(time.monotonic(), f"{self.what} {done}{detail}")
 
     def close(self) -> None:
         """End the rewritten line."""
@@ -270,7 +270,7 @@ def _explain(options: argparse.Namespace) -> int:
     if options.target is not None and options.target not in card.class_ids:
         raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")
     methods = ",".join(method_names(card, options.method))
-    progress, failures = Progress("Maps of an image"), 0
+    progress, done, failures = Progress("Maps written"), 0, 0
     for result in explain_paths(
         options.paths,
         card,
@@ -279,14 +279,15 @@ def _explain(options: argparse.Namespace) -> int:
         target=options.target,
         population=options.population,
         png=options.png,
-        progress=progress,
+        progress=lambda share: progress.count(done, f", {share:.0%} of the next image"),
     ):
+        done += 1
         failures += result["status"] != "ok"
         if options.json:
             _print(result)
         else:
             written = ", ".join(name for name in (result["npy"], result["png"]) if name)
-            print(f"{result['file']}: {written or result['status'] + '.'} {result['reason']}".rstrip(), flush=True)
+            print(f"{result['file']}: {written} {result['reason']}".rstrip(), flush=True)
     progress.close()
     return SOME_FAILED if failures else DONE
 
