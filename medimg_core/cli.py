@@ -270,8 +270,8 @@ def _explain(options: argparse.Namespace) -> int:
     if options.target is not None and options.target not in card.class_ids:
         raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")
     methods = ",".join(method_names(card, options.method))
-    progress, done, failures = Progress("Maps written"), 0, 0
-    for result in explain_paths(
+    progress, statuses = Progress("Maps written"), list[str]()
+    results = explain_paths(
         options.paths,
         card,
         methods,
@@ -279,17 +279,17 @@ def _explain(options: argparse.Namespace) -> int:
         target=options.target,
         population=options.population,
         png=options.png,
-        progress=lambda share: progress.count(done, f", {share:.0%} of the next image"),
-    ):
-        done += 1
-        failures += result["status"] != "ok"
+        progress=lambda share: progress.count(len(statuses), f", {share:.0%} of the next image"),
+    )
+    for result in results:
+        statuses.append(result["status"])
         if options.json:
             _print(result)
         else:
             written = ", ".join(name for name in (result["npy"], result["png"]) if name)
             print(f"{result['file']}: {written} {result['reason']}".rstrip(), flush=True)
     progress.close()
-    return SOME_FAILED if failures else DONE
+    return DONE if set(statuses) <= {"ok"} else SOME_FAILED
 
 
 def _evaluate(options: argparse.Namespace) -> int:
