@@ -18,7 +18,7 @@ from medimg_core.training.data import read_image
 from medimg_core.training.input_check import Recipe, Say, fit, read_recipe, read_shelves
 from medimg_core.training.input_check_measure import choose_limits, judge, report
 from medimg_core.training.input_check_pictures import Draw, frontal
-from medimg_core.training.input_check_sources import FILMS, Shelf, rows
+from medimg_core.training.input_check_sources import FILMS, Shelf, load, rows
 from medimg_core.training.recipe import Augment, Loss, Network, Schedule
 from medimg_core.training.recipe import Recipe as ModelRecipe
 from medimg_core.types import FloatArray
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SHRINKAGE = 0.05
 """Share of the mean variance added to every direction, so that directions without spread do not rule the distance."""
+
+_DRAWN_FROM = 60
+"""Pictures of each set from which screens, pages and photographed films are drawn for measuring."""
 
 _OPEN = Limits(refuse_below=0.0, doubt_below=0.0, refuse_beyond=1e9, doubt_beyond=1e9)
 
@@ -116,7 +119,8 @@ def _val_films(card: ModelCard, data: Path) -> list[tuple[str, Impression]]:
 def _measured(recipe: Recipe, data: Path, split: str, out: Path) -> dict[str, Any]:
     # Any model's card will do that names this folder as its gate.
     asking = replace(read_card(out), gate=out.name)
-    return report(list(judge(data, split, asking, read_shelves(recipe, data, split), recipe.seed + 1)))
+    shelves = load(data, split, _DRAWN_FROM, recipe.seed)
+    return report(list(judge(data, split, asking, shelves, recipe.seed + 1)))
 
 
 def _write_card(recipe: Recipe, out: Path, limits: Limits) -> None:

@@ -23,6 +23,8 @@ LUNG_WHOLE = 0.90
 """A film counts as whole while at least this share of the outlined lungs is in the picture."""
 LUNG_CUT = 0.65
 """A film counts as cut when at most this share is left. Between the two nothing is taught."""
+_LAYOUTS = ((1, 2), (1, 2), (2, 1), (2, 1), (2, 2), (1, 3))
+"""Rows and columns of a picture that holds several."""
 _WORDS = ("Name", "File", "Edit", "View", "Open", "Help", "Series 1", "W 1500 L -600", "Report", "the and of", "12:45")
 
 
@@ -189,19 +191,19 @@ def cropped(draw: Draw) -> Picture:
 
 
 def several(draw: Draw) -> Picture:
-    """Two to four pictures in one, the first a film; now and then the second is another examination."""
-    layout = [(1, 2), (1, 2), (1, 2), (2, 1), (2, 2), (1, 3)][int(draw.rng.integers(6))]
+    """Two to four pictures in one, the first a film; now and then the others are of another examination."""
+    layout = _LAYOUTS[int(draw.rng.integers(len(_LAYOUTS)))]
     out = np.full((draw.side, draw.side, 3), int(draw.rng.choice([0, 0, 255, 60])), np.uint8)
-    gap = int(draw.rng.integers(0, 7))
+    gap = int(draw.rng.choice([0, 0, 1, 2, 4, 6]))
     rows, columns = draw.side // layout[0], draw.side // layout[1]
+    shaped = draw.chance(0.35)  # each keeps its shape inside its cell, as a two-window screen shows them
     for cell in range(layout[0] * layout[1]):
         made = frontal(draw)
-        if cell and draw.chance(0.25):
-            label = str(draw.rng.choice(["radiograph_other", "mammogram", "ct"]))
-            made = foreign(draw, label) if draw.chance(0.7) else inverted(draw)
-        # Half of them keep their shape inside the cell, as a two-window screen shows them.
+        if cell and draw.chance(0.35):
+            label = str(draw.rng.choice(["radiograph_other", "radiograph_other", "mammogram", "ct"]))
+            made = foreign(draw, label) if draw.chance(0.8) else inverted(draw)
         inner = (rows - gap, columns - gap)
-        if draw.chance(0.5):
+        if shaped:
             inner = (min(inner), min(inner))
         top = (cell // layout[1]) * rows + (rows - inner[0]) // 2
         left = (cell % layout[1]) * columns + (columns - inner[1]) // 2
