@@ -13,58 +13,45 @@ from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.reading import failure_panel
 
 
-def ask(image: Image, case: session.Case) -> bool:
-    """Ask once for what the header does not tell; True while the answer is missing."""
-    choices = who.question(service.primary(), image)
-    if not choices or case.who is not None:
-        return False
+def ask(choices: tuple[who.Choice, ...]) -> None:
+    """Ask once for what the header does not tell."""
     st.html(html(Panel("none", words.ASK, words.ASK_WHY)))
     with st.container(key="ask"):
         for choice in choices:
             st.button(choice.title, key=f"who-{choice.id}", width="stretch", on_click=session.tell, args=(choice.id,))
-    return True
 
 
 def show(case: session.Case, image: Image) -> str:
     """Stage and panel of an open film; returns the right end of the footer."""
-    picture, panel = st.container(key="image", height="stretch"), st.container(key="answer", height="stretch")
-    with panel:
-        waiting = ask(image, case)
-    if waiting:
-        with picture:
+    try:
+        choices = who.question(service.primary(), image) if case.who is None else ()
+        found = None if choices else service.answer(image, case.who)
+    except MedImgError as error:
+        failure = Failure(0, error, report(error, image.digest))
+        return stage.beside(failure_panel(failure), lambda: stage.preview(case, "diagnosis"))
+    with st.container(key="image", height="stretch"):
+        if found is None:
             stage.preview(case, "diagnosis")
-        return words.NOT_RUN
-    found = service.answer(image, case.who)
-    with picture:
-        stage.with_map(case, found)
-    with panel:
+        else:
+            stage.with_map(case, found)
+    with st.container(key="answer", height="stretch"):
+        if found is None:
+            ask(choices)
+            return words.NOT_RUN
         st.html(html(answer.panel(found)))
     return answer.provenance(found)
 
 
-def stop(failure: Failure, note: str) -> str:
-    """The state of a failure."""
-    with st.container(key="image", height="stretch"):
-        stage.black("diagnosis", note)
-    with st.container(key="answer", height="stretch"):
-        st.html(html(failure_panel(failure)))
-    return words.NOT_RUN
-
-
 def main() -> str:
+    """The state of the open case; returns the right end of the footer."""
     case = session.current()
     if case is None:
-        with st.container(key="image", height="stretch"):
-            stage.black("diagnosis", words.NO_PICTURE, calm=True)
-        with st.container(key="answer", height="stretch"):
-            st.html(html(Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)))
-        return words.NOT_RUN
+        panel = Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)
+        return stage.beside(panel, lambda: stage.black("diagnosis", words.NO_PICTURE, calm=True))
     if case.image is None:
-        return stop(case.study.failures[0], words.UNREADABLE_PICTURE)
-    try:
-        return show(case, case.image)
-    except MedImgError as error:
-        return stop(Failure(0, error, report(error, case.image.digest)), "")
+        panel = failure_panel(case.study.failures[0])
+        return stage.beside(panel, lambda: stage.black("diagnosis", words.UNREADABLE_PICTURE))
+    return show(case, case.image)
 
 
 with page(patient=True):

@@ -12,7 +12,7 @@ from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, html
+from medimg_core.ui.panel import Panel
 from medimg_core.ui.reading import failure_panel
 
 SLOTS, TARGET = "slots", "target"
@@ -41,11 +41,20 @@ def progress(running: tuple[Job, ...]) -> None:
 
 def show(case: session.Case, image: Image) -> str:
     """The panes of an open film; returns the right end of the footer."""
-    answer = service.answer(image, case.who)
-    if answer.state == "refused":
-        return message(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), case)
-    names, target = chosen(answer)
-    shown = maps.gather(answer, names, target)
+
+    def picture() -> None:
+        stage.preview(case, "explainability")
+
+    try:
+        if case.who is None and who.question(service.primary(), image):
+            return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture)
+        answer = service.answer(image, case.who)
+        if answer.state == "refused":
+            return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture)
+        names, target = chosen(answer)
+        shown = maps.gather(answer, names, target)
+    except MedImgError as error:
+        return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture)
     got = stage.side_by_side(case, answer, shown, names, target)
     if got.slots and got.slots != names:
         st.session_state[SLOTS] = got.slots
@@ -57,33 +66,16 @@ def show(case: session.Case, image: Image) -> str:
     return answers.maps_provenance(answer, shown.layers)
 
 
-def message(panel: Panel, case: session.Case | None) -> str:
-    """The stage without maps, and why."""
-    with st.container(key="image", height="stretch"):
-        if case is None:
-            stage.black("explainability", words.NO_PICTURE, calm=True)
-        elif case.image is None:
-            stage.black("explainability", words.UNREADABLE_PICTURE)
-        else:
-            stage.preview(case, "explainability")
-    with st.container(key="answer", height="stretch"):
-        st.html(html(panel))
-    return words.NOT_RUN
-
-
 def main() -> str:
+    """The state of the open case; returns the right end of the footer."""
     case = session.current()
     if case is None:
-        return message(Panel("none", words.NOTHING_OPEN, words.OPEN_ONE), None)
-    image = case.image
-    if image is None:
-        return message(failure_panel(case.study.failures[0]), case)
-    try:
-        if case.who is None and who.question(service.primary(), image):
-            return message(Panel("none", words.ASK, words.ASK_THERE), case)
-        return show(case, image)
-    except MedImgError as error:
-        return message(failure_panel(Failure(0, error, report(error, image.digest))), case)
+        panel = Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)
+        return stage.beside(panel, lambda: stage.black("explainability", words.NO_PICTURE, calm=True))
+    if case.image is None:
+        panel = failure_panel(case.study.failures[0])
+        return stage.beside(panel, lambda: stage.black("explainability", words.UNREADABLE_PICTURE))
+    return show(case, case.image)
 
 
 with page(patient=True):

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from medimg_core.types import Failure
 from medimg_core.ui import session, words
+from medimg_core.ui.faults import report
+from medimg_core.ui.panel import html
+from medimg_core.ui.reading import failure_panel
 
 _HERE = Path(__file__).parent
 _PAGES = ("upload", "diagnosis", "explainability", "model_comparison", "model_cards")
@@ -47,11 +51,16 @@ def page(patient: bool = False) -> Iterator[None]:
 
     Args:
         patient: show above everything whose image is open.
+
+    What fails inside without a sentence of its own gets one, with a reference number; the trace stays in the log.
     """
     with st.container(key="page", height="stretch", gap=None):
         if patient:
             strip()
-        yield
+        try:
+            yield
+        except Exception as error:  # a rerun or a stop of Streamlit is no Exception and passes
+            st.html(html(failure_panel(Failure(0, error, report(error)))))
 
 
 def strip() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,6 +12,7 @@ from medimg_core.ui import pixels, service, session, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.answer import names as names_of
 from medimg_core.ui.maps import Shown
+from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.session import Case
 from medimg_core.ui.viewer import Pane, Picker, Stage, film, layer, viewer
 
@@ -76,6 +77,15 @@ def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str],
     key = f"explainability-{case.number}-{image.digest[:16]}"
     with st.container(key="image", height="stretch"):
         return viewer(key, films([image]), panes, stage, entries)
+
+
+def beside(panel: Panel, picture: Callable[[], None]) -> str:
+    """A picture without a map and a panel beside it; returns the right end of the footer: no model was run."""
+    with st.container(key="image", height="stretch"):
+        picture()
+    with st.container(key="answer", height="stretch"):
+        st.html(html(panel))
+    return words.NOT_RUN
 
 
 def black(name: str, note: str, calm: bool = False) -> None:
