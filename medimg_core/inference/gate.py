@@ -7,7 +7,7 @@ doubtful passes and names it too. Header entries are never quoted, because free 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 
 from medimg_core.catalog import ModelCard, open_model
@@ -134,18 +134,20 @@ def check(image: Image, card: ModelCard) -> GateVerdict:
     if refusals:
         return GateVerdict(False, refusals, kind)
     quality = measure(image)
-    figures = {name: float(value) for name, value in asdict(quality).items()}
+    figures = MappingProxyType({name: float(value) for name, value in asdict(quality).items()})
     broken = [(rule, rule.broken(quality)) for rule in _RULES]
     refusing = [rule for rule, how in broken if how == "refuse"]
-    if refusing:
-        reasons = tuple(rule.reason for rule in refusing)
-        return GateVerdict(False, reasons, refusing[0].kind, MappingProxyType(figures))
     doubts += tuple(rule.reason for rule, how in broken if how == "doubt")
     gate = _gate_card(card)
-    if gate is None:
+    seen = None if gate is None or any(rule.kind == "blank" for rule in refusing) else _network(image, gate, figures)
+    if refusing:
+        # The network may know what it is, where the grey levels only say that it is no film.
+        known = (seen.reasons, seen.kind) if seen and not seen.passed else ((), refusing[0].kind)
+        return GateVerdict(False, (*known[0], *(rule.reason for rule in refusing)), known[1], figures)
+    if seen is None:
         doubts += ("Not checked: no input check is installed for this model.",)
-        return GateVerdict(True, doubts, "not_checked", MappingProxyType(figures))
-    return _network(image, gate, doubts, figures)
+        return GateVerdict(True, doubts, "not_checked", figures)
+    return replace(seen, reasons=doubts + seen.reasons) if seen.passed else seen
 
 
 def _gate_card(card: ModelCard) -> ModelCard | None:
@@ -179,17 +181,19 @@ def _header(image: Image) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     return (), tuple(doubts), ""
 
 
-def _network(image: Image, gate: ModelCard, doubts: tuple[str, ...], figures: dict[str, float]) -> GateVerdict:
+def _network(image: Image, gate: ModelCard, figures: Mapping[str, float]) -> GateVerdict:
+    """The verdict of the network alone."""
     seen, limit = impression(image, gate), limits(gate)
     measured = MappingProxyType({**figures, "frontal": seen.frontal, "distance": seen.distance})
     if seen.frontal < limit.refuse_below:
         return GateVerdict(False, (f"The input check takes it for {_KINDS[seen.other]}.",), seen.other, measured)
     if seen.distance > limit.refuse_beyond:
         return GateVerdict(False, ("It is unlike every film that the input check was made with.",), "unlike", measured)
+    doubts: tuple[str, ...] = ()
     if seen.frontal < limit.doubt_below:
-        doubts += (f"The input check is not certain: it could also be {_KINDS[seen.other]}.",)
+        doubts = (f"The input check is not certain: it could also be {_KINDS[seen.other]}.",)
     elif seen.distance > limit.doubt_beyond:
-        doubts += ("It differs from most films that the input check was made with.",)
+        doubts = ("It differs from most films that the input check was made with.",)
     return GateVerdict(True, doubts, ACCEPTED, measured)
 
 

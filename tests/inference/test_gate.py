@@ -136,17 +136,23 @@ def test_limits_divide_pass_doubt_and_refusal(  # type: ignore[no-untyped-def]
         (np.random.default_rng(0).integers(0, 2, (300, 300)) * 255, "document"),
     ],
 )
-def test_grey_levels_alone_refuse(card: ModelCard, pixels: np.ndarray, kind: str) -> None:
+def test_grey_levels_alone_refuse(tiny_model: ModelCard, pixels: np.ndarray, kind: str) -> None:
+    card = replace(tiny_model, gate=None)
     verdict = gate.check(Image(pixels.astype(np.float32), "MONOCHROME2", digest=""), card)
     assert (verdict.passed, verdict.kind) == (False, kind)
     assert "frontal" not in verdict.figures
 
 
-def test_colour_refuses(card: ModelCard) -> None:
-    colourful = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
-    verdict = gate.check(Image(colourful, "RGB", digest=""), card)
-    assert (verdict.passed, verdict.kind) == (False, "photo")
+def test_colour_refuses_whatever_the_network_says(sees, card: ModelCard) -> None:  # type: ignore[no-untyped-def]
+    colourful = Image(np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8), "RGB", digest="")
+    sees(seen(0.99))
+    verdict = gate.check(colourful, card)
+    assert (verdict.passed, verdict.kind, len(verdict.reasons)) == (False, "photo", 1)
     assert "colour" in verdict.reasons[0]
+    sees(seen(0.0, other="fundus"))
+    verdict = gate.check(colourful, card)
+    assert (verdict.passed, verdict.kind) == (False, "fundus")
+    assert verdict.reasons[0] == "The input check takes it for a photograph of the retina."
 
 
 @pytest.mark.parametrize("name", [None, "absent"])
