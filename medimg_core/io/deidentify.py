@@ -30,6 +30,7 @@ _TECHNICAL: Final = _terms(
     ReferencedSOPClassUID"""
 )
 _DEPTH: Final = 4
+_LONGEST: Final = 256  # three component groups of 64 characters, and some more
 
 
 def patient_header(dataset: Dataset) -> PatientHeader:
@@ -41,13 +42,18 @@ def patient_header(dataset: Dataset) -> PatientHeader:
     time = f" {clock[:2]}:{clock[2:4]}" if re.match(r"\d{4}", clock) else ""
     studied = _date(text(dataset, "StudyDate"))
     return PatientHeader(
-        name=text(dataset, "PatientName"),
-        patient_id=text(dataset, "PatientID"),
-        birth_date=_date(text(dataset, "PatientBirthDate")),
-        study_date=f"{studied}{time}" if studied else "",
-        side=text(dataset, "ImageLaterality") or text(dataset, "Laterality"),
-        view=view(dataset) or text(dataset, "ViewPosition"),
+        name=_showable(text(dataset, "PatientName")),
+        patient_id=_showable(text(dataset, "PatientID")),
+        birth_date=_showable(_date(text(dataset, "PatientBirthDate"))),
+        study_date=_showable(f"{studied}{time}" if studied else ""),
+        side=_showable(text(dataset, "ImageLaterality") or text(dataset, "Laterality")),
+        view=_showable(view(dataset) or text(dataset, "ViewPosition")),
     )
+
+
+def _showable(value: str) -> str:
+    """The value as one line that can be encoded: control characters and broken ones replaced, length bounded."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in value[:_LONGEST])
 
 
 def display_name(name: str) -> str:

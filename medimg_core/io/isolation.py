@@ -57,14 +57,13 @@ class _Worker:
 
     def __init__(self, memory_bytes: int) -> None:
         ours, theirs = socket.socketpair()
-        # One BLAS thread: each would reserve address space. A fixed mmap threshold: big arrays go back to the system.
+        # One BLAS thread and one heap: each further one would reserve address space.
         environment = {
             **{name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
             "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
             "MALLOC_ARENA_MAX": "1",
-            "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
         }
         with theirs:
             self.process = subprocess.Popen(

@@ -12,35 +12,40 @@ import resource
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 from medimg_core.errors import MedImgError, TooLarge, UnreadableImage
 from medimg_core.io import wire
-from medimg_core.io.dicom import open_dicom, quiet
 from medimg_core.io.limits import MAX_FILE_BYTES
 from medimg_core.io.opened import OpenedFile
-from medimg_core.io.pictures import open_picture
 
-_READERS: Final = {"dicom": open_dicom, "picture": open_picture}
+Reader = Callable[[memoryview], OpenedFile]
+
 _AGAIN: Final = "Export or send it again from its source."
 
 
 def main() -> None:
     """Serve requests until the other side closes the socket."""
     _confine(int(sys.argv[1]))
+    # pydicom would load `requests` to fetch its test data: a third of the start, and nothing that belongs here.
+    sys.modules["requests"] = None  # type: ignore[assignment]
+    from medimg_core.io.dicom import open_dicom, quiet
+    from medimg_core.io.pictures import open_picture
+
+    readers: dict[str, Reader] = {"dicom": open_dicom, "picture": open_picture}
     connection = socket.socket(fileno=0)
     # The parent may go away at any time; what is left is to end quietly.
     with quiet(), contextlib.suppress(ConnectionError):
         while True:
             request, buffers = wire.receive(connection, MAX_FILE_BYTES)
-            _answer(connection, request["kind"], buffers.pop().data)
+            _answer(connection, readers[request["kind"]], buffers.pop().data)
             _give_memory_back()
 
 
-def _answer(connection: socket.socket, kind: str, data: memoryview) -> None:
+def _answer(connection: socket.socket, reader: Reader, data: memoryview) -> None:
     try:
-        opened = _READERS[kind](data)
-        _send_images(connection, opened)
+        _send_images(connection, reader(data))
     except ConnectionError:
         raise
     except MedImgError as error:

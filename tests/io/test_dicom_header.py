@@ -176,6 +176,14 @@ def test_names_are_shown_in_their_own_script(read, charset, name):
     assert read(written(ds)).patient.name == name
 
 
+def test_a_name_with_control_characters_is_one_line_of_text(read):
+    lying = dicom().replace(b"Geheim^Zacharias", b"Ge\x1b[2Jm\r\n\x00harias")
+    name = read(lying).patient.name
+    assert name.isprintable()
+    assert name.startswith("Ge")
+    name.encode("utf-8")
+
+
 def test_a_character_set_that_lies_does_not_hide_the_image(read):
     ds = dataset(ramp(), SpecificCharacterSet="ISO_IR 100")
     ds.PatientName = "Müller"

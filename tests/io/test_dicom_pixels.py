@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
+import imagecodecs
 import numpy as np
 import pytest
 from io_files import compressed, dataset, dicom, ramp, written
+from PIL import Image as Pillow
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.sequence import Sequence
 
 LOSSLESS = [
@@ -144,6 +148,41 @@ def test_frames_without_an_offset_table(read):
     np.testing.assert_array_equal([image.pixels for image in read(written(ds)).images], FRAMES)
 
 
+def test_frames_with_an_extended_offset_table(read):
+    ds = encapsulated(FRAMES)
+    frames = list(generate_frames(ds.PixelData, number_of_frames=4))
+    ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(frames)
+    np.testing.assert_array_equal([image.pixels for image in read(written(ds)).images], FRAMES)
+
+
+def test_one_frame_in_many_fragments(only):
+    noise = np.random.default_rng(6).integers(0, 255, (48, 48), dtype=np.uint8)
+    ds = dataset(noise)
+    ds.compress(uid.JPEGLSLossless, generate_instance_uid=False)
+    (frame,) = generate_frames(ds.PixelData, number_of_frames=1)
+    ds.PixelData = encapsulate([frame], fragments_per_frame=5)
+    np.testing.assert_array_equal(only(written(ds)).pixels, noise)
+
+
+def test_twelve_bit_lossy_jpeg(only):
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint16) * 30
+    ds = dataset(smooth, **TWELVE)
+    ds.PixelData = encapsulate([imagecodecs.jpeg8_encode(smooth, level=98, bitspersample=12)])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = uid.JPEGExtended12Bit
+    np.testing.assert_allclose(only(written(ds)).pixels, smooth, atol=8)
+
+
+def test_colour_jpeg_becomes_rgb(only):
+    stream = io.BytesIO()
+    Pillow.new("RGB", (16, 16), (200, 40, 90)).save(stream, "JPEG", quality=95, subsampling=0)
+    ds = dataset(np.zeros((16, 16, 3), np.uint8), PhotometricInterpretation="YBR_FULL")
+    ds.PixelData = encapsulate([stream.getvalue()])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    np.testing.assert_allclose(only(written(ds)).pixels[8, 8], (200, 40, 90), atol=3)
+
+
 def test_an_offset_table_that_leads_nowhere_is_replaced(read):
     ds = encapsulated(FRAMES)
     data = bytearray(ds.PixelData)
@@ -152,6 +191,15 @@ def test_an_offset_table_that_leads_nowhere_is_replaced(read):
     result = read(written(ds))
     np.testing.assert_array_equal([image.pixels for image in result.images], FRAMES)
     assert any(note.kind == "repaired" and "offset table" in note.text for note in result.notes)
+
+
+def test_an_offset_table_that_leads_astray_is_replaced(read):
+    ds = encapsulated(FRAMES)
+    data = bytearray(ds.PixelData)
+    data[12:16] = (int.from_bytes(data[12:16], "little") + 6).to_bytes(4, "little")
+    ds.PixelData = bytes(data)
+    result = read(written(ds))
+    np.testing.assert_array_equal([image.pixels for image in result.images], FRAMES)
 
 
 def test_functional_groups_give_each_frame_its_own_rescale_place_and_window(read):

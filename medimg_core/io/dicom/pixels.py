@@ -77,12 +77,16 @@ def _encoded_frames(dataset: Dataset, layout: Layout) -> Iterator[bytes]:
 
 
 def _mend_offset_table(dataset: Dataset, layout: Layout, notes: list[Note]) -> None:
-    """Where the offset tables lead nowhere, take one fragment as one frame; refuse if their numbers differ."""
+    """Where the offset tables lead nowhere or astray, take one fragment as one frame, if their numbers agree."""
+    counted, fitting = 0, 0
     try:
-        lengths = [len(frame) for frame in islice(_encoded_frames(dataset, layout), layout.frames)]
-    except Exception:
-        lengths = []
-    if len(lengths) == layout.frames and all(lengths):
+        for frame in islice(_encoded_frames(dataset, layout), layout.frames):
+            counted += 1
+            codecs.inspect(frame, layout)
+            fitting += 1
+    except Exception:  # a table may point anywhere; what pydicom raises then says nothing more
+        fitting = -1
+    if fitting == layout.frames:
         return
     try:
         fragments = [bytes(fragment) for fragment in generate_fragments(dataset.PixelData)]
@@ -90,15 +94,16 @@ def _mend_offset_table(dataset: Dataset, layout: Layout, notes: list[Note]) -> N
         raise UnreadableImage("The compressed pixel data are cut off or damaged.", AGAIN) from failure
     # The first item is the basic offset table itself.
     fragments = fragments[1:] if len(fragments) == layout.frames + 1 else fragments
-    if len(fragments) != layout.frames or not all(fragments):
+    if len(fragments) == layout.frames and all(fragments):
+        for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+            if keyword in dataset:
+                del dataset[keyword]
+        dataset.PixelData = encapsulate(fragments, has_bot=True)
+        notes.append(Note("repaired", "Damaged frame offset table replaced: each fragment is one frame."))
+    elif counted != layout.frames:
         raise UnreadableImage(
             f"The table that says where the frames begin is damaged (frames in the header: {layout.frames:,}).", AGAIN
         )
-    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
-        if keyword in dataset:
-            del dataset[keyword]
-    dataset.PixelData = encapsulate(fragments, has_bot=True)
-    notes.append(Note("repaired", "Damaged frame offset table replaced: each fragment is one frame."))
 
 
 def to_modality(stored: Stored, frame: Frame) -> FloatArray:

@@ -28,28 +28,30 @@ _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _EXPLICIT_LE_ELEMENT: Final = b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0"
 _STORAGE_CLASSES: Final = "1.2.840.10008.5.1.4."
 _INFLATE_CHUNK: Final = 4 << 20
-_NO_IMAGE: Final = (  # SOP class (or the beginning of one), most special first; DICOM PS3.6 annex A
+_NO_IMAGE: Final = (  # SOP class, or with a dot at its end the beginning of several; DICOM PS3.6 table A-1
     ("1.2.840.10008.5.1.4.1.1.88.59", "a key object selection"),
-    ("1.2.840.10008.5.1.4.1.1.88", "a structured report (SR)"),
+    ("1.2.840.10008.5.1.4.1.1.88.", "a structured report (SR)"),
     ("1.2.840.10008.5.1.4.1.1.104.1", "a PDF document in DICOM"),
     ("1.2.840.10008.5.1.4.1.1.104.2", "a clinical document (CDA) in DICOM"),
-    ("1.2.840.10008.5.1.4.1.1.104", "an encapsulated 3D model or document"),
-    ("1.2.840.10008.5.1.4.1.1.9", "a waveform, such as an ECG"),
-    ("1.2.840.10008.5.1.4.1.1.11", "a presentation state"),
+    ("1.2.840.10008.5.1.4.1.1.104.", "a 3D model in DICOM"),
+    ("1.2.840.10008.5.1.4.1.1.9.", "a waveform, such as an ECG"),
+    ("1.2.840.10008.5.1.4.1.1.11.", "a presentation state"),
     ("1.2.840.10008.5.1.4.1.1.481.3", "an RT structure set"),
     ("1.2.840.10008.5.1.4.1.1.481.5", "an RT plan"),
     ("1.2.840.10008.5.1.4.1.1.481.8", "an RT plan"),
-    ("1.2.840.10008.5.1.4.1.1.481.2", "an RT dose without pixels"),
-    ("1.2.840.10008.5.1.4.1.1.481", "an RT treatment record or plan"),
+    ("1.2.840.10008.5.1.4.1.1.481.4", "an RT treatment record"),
+    ("1.2.840.10008.5.1.4.1.1.481.6", "an RT treatment record"),
+    ("1.2.840.10008.5.1.4.1.1.481.7", "an RT treatment record"),
+    ("1.2.840.10008.5.1.4.1.1.481.9", "an RT treatment record"),
+    ("1.2.840.10008.5.1.4.1.1.66", "raw data of a scanner"),
     ("1.2.840.10008.5.1.4.1.1.66.1", "a spatial registration"),
     ("1.2.840.10008.5.1.4.1.1.66.2", "a set of spatial fiducials"),
     ("1.2.840.10008.5.1.4.1.1.66.3", "a deformable registration"),
     ("1.2.840.10008.5.1.4.1.1.66.5", "a surface segmentation"),
     ("1.2.840.10008.5.1.4.1.1.66.6", "a set of fibre tracts"),
-    ("1.2.840.10008.5.1.4.1.1.66", "raw data of a scanner"),
     ("1.2.840.10008.5.1.4.1.1.67", "a real world value mapping"),
     ("1.2.840.10008.5.1.4.1.1.4.2", "an MR spectroscopy"),
-    ("1.2.840.10008.5.1.4.38", "a hanging protocol"),
+    ("1.2.840.10008.5.1.4.38.", "a hanging protocol"),
     ("1.2.840.10008.1.3.10", "a DICOM directory"),
 )
 
@@ -151,7 +153,7 @@ def _demand_pixels(dataset: Dataset) -> None:
         return
     sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     for beginning, name in _NO_IMAGE:
-        if sop_class == beginning or sop_class.startswith(f"{beginning}."):
+        if sop_class == beginning or (beginning.endswith(".") and sop_class.startswith(beginning)):
             raise NotAnImage(f"This is {name}; it holds no pixels.", "Open the image series that it belongs to.")
     is_image = "Image" in UID(sop_class).name
     if is_image or "Rows" in dataset or "Columns" in dataset or "BitsAllocated" in dataset:
