@@ -42,10 +42,10 @@ class Case:
     marker: tuple[str, float, float] = ("R", 0.035, 0.11)
 
 
-ADULT_SPACING_MM = 0.49
+_ADULT_MM = 0.49
 """Median spacing of the adults' training films, on the finished films' grid. The children's films state none."""
 
-_RIGHT_LOWER = Site(centre=(0.25, 0.53), size=(0.25, 0.25), strength=1.0)
+_RIGHT_LOWER = Site(centre=(0.24, 0.50), size=(0.30, 0.28), strength=1.0)
 
 CASES = (
     Case(
@@ -54,8 +54,8 @@ CASES = (
         "A synthetic PA film with an opacity in the lower zone of the patient's right lung.",
         "film",
         "adult_pa",
-        7,
-        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=0.49),
+        25,
+        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=_ADULT_MM),
         "above",
         _RIGHT_LOWER,
     ),
@@ -65,8 +65,8 @@ CASES = (
         "A synthetic PA film without an opacity.",
         "film",
         "adult_pa",
-        11,
-        Header("Example^Bruno", "DEMO-0002", "19710820", "20260105", "M", "PA", JPEGLSLossless, spacing_mm=0.49),
+        24,
+        Header("Example^Bruno", "DEMO-0002", "19710820", "20260105", "M", "PA", JPEGLSLossless, spacing_mm=_ADULT_MM),
         "below",
     ),
     Case(
@@ -75,9 +75,16 @@ CASES = (
         "A synthetic PA film with a faint opacity on the patient's right: a doubtful case.",
         "film",
         "adult_pa",
-        9,
+        29,
         Header(
-            "Example^Clara", "DEMO-0003", "19550602", "20260106", "F", "PA", JPEG2000Lossless, spacing_mm=0.49,
+            "Example^Clara",
+            "DEMO-0003",
+            "19550602",
+            "20260106",
+            "F",
+            "PA",
+            JPEG2000Lossless,
+            spacing_mm=_ADULT_MM,
             digital=False,
         ),
         "between",
@@ -89,7 +96,7 @@ CASES = (
         "A synthetic film of a child, drawn from the model of films labelled pneumonia.",
         "film",
         "child_pneumonia",
-        9,
+        28,
         Header("Example^Dilan", "DEMO-0004", "20220911", "20260107", "M", "AP", JPEGLSLossless),
         "above",
     ),
@@ -99,7 +106,7 @@ CASES = (
         "A synthetic film of a child, drawn from the model of films labelled as showing no pneumonia.",
         "film",
         "child_clear",
-        6,
+        23,
         Header("Example^Elif", "DEMO-0005", "20230118", "20260107", "F", "AP", JPEG2000Lossless, digital=False),
         "below",
     ),
@@ -109,10 +116,18 @@ CASES = (
         "A synthetic AP film, stored inverted (MONOCHROME1) as some detectors do.",
         "film",
         "adult_ap",
-        3,
+        28,
         Header(
-            "Example^Felix", "DEMO-0006", "19480227", "20260108", "M", "AP", JPEGLSLossless, spacing_mm=0.49,
-            digital=False, inverted=True,
+            "Example^Felix",
+            "DEMO-0006",
+            "19480227",
+            "20260108",
+            "M",
+            "AP",
+            JPEGLSLossless,
+            spacing_mm=_ADULT_MM,
+            digital=False,
+            inverted=True,
         ),
     ),
     Case(
@@ -123,9 +138,17 @@ CASES = (
         "",
         0,
         Header(
-            "Example^Gina", "DEMO-0007", "19850505", "20260108", "F", "PA", JPEGLSLossless, body_part="HAND",
+            "Example^Gina",
+            "DEMO-0007",
+            "19850505",
+            "20260108",
+            "F",
+            "PA",
+            JPEGLSLossless,
+            body_part="HAND",
             spacing_mm=0.3,
         ),
+        marker=("L", 0.06, 0.12),
     ),
     Case(
         "8_cut_off",
@@ -134,6 +157,6 @@ CASES = (
         "damaged",
         "",
         0,
-        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=0.49),
+        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=_ADULT_MM),
     ),
-)  # fmt: skip
+)

@@ -46,8 +46,7 @@ def fit_all(data: Path, cases: Iterable[Case], films: int = FILMS) -> Fitted:
         if any(case.site and case.population == name for case in cases):
             opacities[name] = boxed(model, read_films(data, POPULATIONS["adult_opacity"]))
         usable = sum(film.usable for film in model.films)
-        _LOG.info("%s: %d films, %d of them usable, nearest patients %.3f", name, len(model.films), usable,
-                  known[name].limit)  # fmt: skip
+        _LOG.info("%s: %d films, %d of them usable", name, len(model.films), usable)
     return Fitted(models, known, opacities)
 
 
@@ -76,8 +75,8 @@ def write_cases(cases: Iterable[Case], fitted: Fitted, out: Path) -> dict[str, N
         if case.kind == "damaged":
             content = cut_off(whole)
         elif case.kind == "refused":
-            content = dicom_bytes(finish(hand(*HAND_SHAPE, case.seed), case.seed, 0.5, ("L", 0.06, 0.12)), case.header,
-                                  case.stem)  # fmt: skip
+            pixels = finish(hand(*HAND_SHAPE, case.seed), case.seed, 0.5, case.marker)
+            content = dicom_bytes(pixels, case.header, case.stem)
         else:
             pixels, checks[case.stem] = film(case, fitted)
             _insist(case, checks[case.stem])
@@ -103,10 +102,20 @@ def _toml(cases: Iterable[Case], checks: Mapping[str, Novelty]) -> str:
     """One table a case, named by the file's stem; strings as JSON writes them are TOML strings too."""
     lines = ["# Written by python -m medimg_core.training.appearance; docs/demo_cases.md explains the figures."]
     for case in cases:
-        lines += [f'\n["{case.stem}"]', f'file = "{case.stem}.dcm"', f"title = {json.dumps(case.title)}",
-                  f'kind = "{case.kind}"', f"text = {json.dumps(case.text)}"]  # fmt: skip
+        lines += [
+            f'\n["{case.stem}"]',
+            f'file = "{case.stem}.dcm"',
+            f"title = {json.dumps(case.title)}",
+            f'kind = "{case.kind}"',
+            f"text = {json.dumps(case.text)}",
+        ]
         if case.stem in checks:
             check = checks[case.stem]
-            lines += [f"nearest_training_film = {check.nearest:.4f}", f"nearest_patients = {check.limit:.4f}",
-                      f"largest_share = {check.largest_share:.4f}"]  # fmt: skip
+            lines += [
+                f"nearest_training_film = {check.nearest:.4f}",
+                f"nearest_patients = {check.limit:.4f}",
+                f"lead_of_nearest = {check.lead:.4f}",
+                f"lead_among_real_films = {check.lead_limit:.4f}",
+                f"largest_share = {check.largest_share:.4f}",
+            ]
     return "\n".join(lines) + "\n"
