@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +12,18 @@ from medimg_core.imaging.window import to_display
 from medimg_core.types import FloatArray, Image, PixelArray
 
 _SIDE = 384
-"""Pictures are thinned until their shorter side is near this many pixels: shares do not need more."""
+"""Pictures are thinned for a network until their shorter side is near this many pixels."""
 
-_COLOURED = 30 / 255
-"""Channels that differ by more than this are a colour; what compression leaves on grey pictures is far below."""
+_COUNTED_SIDE = 192
+"""Shares and percentiles need no more than this."""
 
-_PLAIN = 2 / 255
-"""A row or column whose deviation is below this shows nothing."""
+_COLOURED = 30
+"""Channels that differ by more levels than this are a colour; what compression leaves is far below."""
+
+_PLAIN = 2.0
+"""A row or column that deviates by fewer levels than this shows nothing."""
+
+Levels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,10 @@ class Quality:
 
 
 def measure(image: Image) -> Quality:
-    """All figures of a picture; under 2 ms, whatever its size."""
-    small = thin(image)
-    shown = to_display(small)
-    grey = shown if shown.ndim == 2 else np.asarray(shown.mean(axis=-1), np.float32)
-    counts = histogram(grey)
+    """All figures of a picture; about a millisecond, whatever its size."""
+    small = thin(image, _COUNTED_SIDE)
+    grey = grey_levels(small)
+    counts = np.bincount(grey.ravel(), minlength=256)
     rows, columns = image.shape
     return Quality(
         shorter=min(rows, columns),
@@ -61,48 +66,53 @@ def measure(image: Image) -> Quality:
         levels=int((counts > 0).sum()),
         commonest=float(counts.max() / grey.size),
         clipped=float((counts[:3].sum() + counts[253:].sum()) / grey.size),
-        coloured=coloured(shown),
+        coloured=coloured(small),
         margin=margin(grey),
         missing=missing(small),
     )
 
 
-def thin(image: Image) -> Image:
-    """The same picture with every k-th row and column only, k so that the shorter side keeps at least 384 pixels."""
-    step = max(1, min(image.shape) // _SIDE)
+def thin(image: Image, side: int = _SIDE) -> Image:
+    """The same picture with every k-th row and column only, k so that the shorter side keeps at least `side` pixels."""
+    step = max(1, min(image.shape) // side)
     if step == 1:
         return image
     pixels: PixelArray = image.pixels[::step, ::step].copy()
     return replace(image, pixels=pixels)
 
 
-def histogram(grey: FloatArray) -> NDArray[np.int64]:
-    """Counts of the 256 display levels, int64 `[256]`."""
-    index = np.clip(np.rint(grey * 255), 0, 255).astype(np.uint8)
-    return np.bincount(index.ravel(), minlength=256)
+def grey_levels(image: Image) -> Levels:
+    """The picture as displayed, in 256 grey levels: uint8 `[H, W]`."""
+    if image.photometric == "RGB":
+        return np.asarray(cv2.cvtColor(np.asarray(image.pixels, np.uint8), cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(np.rint(to_display(image) * np.float32(255)), np.uint8)
 
 
-def contrast(grey: FloatArray) -> float:
-    """99th less 1st percentile: 0 for a blank picture, at most 1. Single stray pixels do not count."""
-    low, high = np.percentile(grey, (1, 99))
-    return float(high - low)
+def contrast(grey: Levels) -> float:
+    """99th less 1st percentile by 255: 0 for a blank picture, at most 1. Single stray pixels do not count."""
+    reached = np.cumsum(np.bincount(grey.ravel(), minlength=256)) / grey.size
+    low, high = np.searchsorted(reached, (0.01, 0.99))
+    return float(high - low) / 255
 
 
-def coloured(shown: FloatArray) -> float:
-    """Share of the pixels of `[H, W, 3]` whose channels differ visibly; 0 for `[H, W]`."""
-    if shown.ndim == 2:
+def coloured(image: Image) -> float:
+    """Share of the pixels whose channels differ visibly; 0 for a grey image."""
+    if image.photometric != "RGB":
         return 0.0
-    return float((shown.max(axis=-1) - shown.min(axis=-1) > _COLOURED).mean())
+    red, green, blue = cv2.split(np.asarray(image.pixels, np.uint8))
+    high, low = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    return float(np.mean(cv2.subtract(high, low) > _COLOURED))
 
 
-def margin(grey: FloatArray) -> float:
+def margin(grey: Levels) -> float:
     """Share of the picture that lies in plain rows and columns at its edges.
 
-    From each of the four edges inwards, as long as a row deviates by less than two of 255 levels in itself and from
-    the outermost row. A plain stripe between two pictures is no margin.
+    From each of the four edges inwards, as long as a row deviates by less than two levels in itself and from the
+    outermost row. A plain stripe between two pictures is no margin.
     """
-    inside = [_content(grey.std(axis=axis), grey.mean(axis=axis)) for axis in (1, 0)]
-    return float(1 - inside[0] * inside[1] / grey.size)
+    shades = grey.astype(np.float32)
+    rows, columns = (_content(shades.std(axis=axis), shades.mean(axis=axis)) for axis in (1, 0))
+    return 1 - rows * columns / grey.size
 
 
 def _content(deviation: FloatArray, mean: FloatArray) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medimg_core.imaging.quality import coloured, contrast, histogram, margin, measure, missing, thin
+from medimg_core.imaging.quality import coloured, contrast, grey_levels, margin, measure, missing, thin
 from medimg_core.types import Image, Window
 
 
@@ -44,26 +44,28 @@ def test_a_blank_16_bit_picture_stays_blank_under_the_automatic_window() -> None
 
 
 def test_single_stray_pixels_make_no_contrast() -> None:
-    pixels = np.zeros((100, 100), np.float32)
-    pixels[0, :50] = 1  # half a per cent
+    pixels = np.zeros((100, 100), np.uint8)
+    pixels[0, :50] = 255  # half a per cent
     assert contrast(pixels) == 0
+    pixels[:2] = 255
+    assert contrast(pixels) == 1
 
 
 def test_margin_is_what_lies_outside_the_content() -> None:
-    pixels = np.zeros((100, 100), np.float32)
-    pixels[20:70, 10:90] = np.random.default_rng(0).random((50, 80))
+    pixels = np.zeros((100, 100), np.uint8)
+    pixels[20:70, 10:90] = np.random.default_rng(0).integers(0, 256, (50, 80))
     assert margin(pixels) == pytest.approx(1 - 0.5 * 0.8)
     pixels[40:50] = 0  # a stripe between two pictures is no margin
     assert margin(pixels) == pytest.approx(1 - 0.5 * 0.8)
 
 
 def test_colour_is_a_visible_difference_between_channels() -> None:
-    shown = np.zeros((10, 10, 3), np.float32)
-    shown[:, :, 1] = 2 / 255  # what compression leaves
-    assert coloured(shown) == 0
-    shown[:3, :, 1] = 0.5
-    assert coloured(shown) == pytest.approx(0.3)
-    assert coloured(shown[..., 0]) == 0
+    pixels = np.zeros((10, 10, 3), np.uint8)
+    pixels[..., 1] = 2  # what compression leaves
+    assert coloured(Image(pixels.copy(), "RGB", digest="")) == 0
+    pixels[:3, :, 1] = 128
+    assert coloured(Image(pixels, "RGB", digest="")) == pytest.approx(0.3)
+    assert coloured(film(pixels[..., 1])) == 0
 
 
 def test_missing_counts_padding_and_what_is_no_number() -> None:
@@ -84,10 +86,12 @@ def test_levels_are_those_on_display() -> None:
     assert narrow.levels <= 3
 
 
-def test_histogram_counts_every_pixel() -> None:
-    counts = histogram(np.array([[0.0, 1.0], [1.0, 128 / 255]], np.float32))
-    assert counts.sum() == 4
-    assert counts[[0, 128, 255]].tolist() == [1, 1, 2]
+def test_grey_levels_follow_the_display() -> None:
+    assert grey_levels(film(np.array([[0, 51], [255, 300]]))).tolist() == [[0, 51], [255, 255]]
+    white_low = Image(np.array([[0.0, 255.0]], np.float32), "MONOCHROME1", digest="")
+    assert grey_levels(white_low).tolist() == [[255, 0]]
+    red = Image(np.array([[[255, 0, 0]]], np.uint8), "RGB", digest="")
+    assert grey_levels(red).tolist() == [[76]]  # 0.299 of 255
 
 
 def test_thinning_keeps_the_shorter_side_and_changes_no_small_picture() -> None:
