@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from medimg_core.errors import MedImgError, NotAnImage, TooLarge, UnreadableImage, UnsupportedEncoding
-from medimg_core.io.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_MEMBERS, MAX_FILE_BYTES, largest_inflated
+from medimg_core.io.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_MEMBERS, MAX_FILE_BYTES, largest_member
 from medimg_core.io.sniff import sniff
 
 Item = tuple[str, bytes] | Path
@@ -122,7 +122,7 @@ def _load_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int | 
     """The whole member, or its first `size` bytes; never more than the archive's directory promises."""
     if member.flag_bits & _ENCRYPTED:
         raise UnsupportedEncoding("The archive is protected by a password.", "Unpack it and give its files.")
-    if size is None and member.file_size > largest_inflated(member.compress_size):
+    if size is None and member.file_size > largest_member(member.compress_size):
         raise TooLarge("A file in the archive inflates to more than an image can.", "Unpack it and look at it first.")
     try:
         with archive.open(member) as stream:

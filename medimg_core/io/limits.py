@@ -19,11 +19,16 @@ MAX_DECODED_BYTES: Final = 2 << 30
 MAX_STUDY_BYTES: Final = 3 << 30
 """Largest sum of all decoded images of one drop."""
 
-INFLATED_FREE_BYTES: Final = 64 << 20
-"""A compressed data set or archive member may always inflate to this size..."""
+DEFLATED_FREE_BYTES: Final = 32 << 20
+"""A deflated data set may always inflate to this size..."""
 
-INFLATED_RATIO: Final = 100
+DEFLATED_RATIO: Final = 50
 """...and beyond it to this many times its compressed size: real images inflate two to ten times."""
+
+MEMBER_FREE_BYTES: Final = 256 << 20
+"""The same for a member of an archive, where uncompressed masks of a whole volume are usual."""
+
+MEMBER_RATIO: Final = 100
 
 MAX_ARCHIVE_MEMBERS: Final = 20_000
 MAX_ARCHIVE_BYTES: Final = 4 << 30
@@ -39,6 +44,11 @@ FILE_SECONDS: Final = 180.0
 """Longest time for all frames of a file."""
 
 
-def largest_inflated(compressed: int) -> int:
-    """The size in bytes to which `compressed` bytes may inflate."""
-    return min(MAX_FILE_BYTES, max(INFLATED_FREE_BYTES, INFLATED_RATIO * compressed))
+def largest_data_set(compressed: int) -> int:
+    """The size in bytes to which a deflated data set of `compressed` bytes may inflate."""
+    return min(MAX_FILE_BYTES, max(DEFLATED_FREE_BYTES, DEFLATED_RATIO * compressed))
+
+
+def largest_member(compressed: int) -> int:
+    """The size in bytes to which an archive's member of `compressed` bytes may inflate."""
+    return min(MAX_FILE_BYTES, max(MEMBER_FREE_BYTES, MEMBER_RATIO * compressed))

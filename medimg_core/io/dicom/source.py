@@ -17,7 +17,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from medimg_core.errors import MedImgError, NotAnImage, TooLarge, UnreadableImage
 from medimg_core.io.dicom.values import Dataset, text
-from medimg_core.io.limits import largest_inflated
+from medimg_core.io.limits import largest_data_set
 from medimg_core.types import Note
 
 AGAIN: Final = "Export or send it again from its source."
@@ -124,7 +124,7 @@ def _read(data: bytes | memoryview) -> Dataset:
 
 
 def _inflate(compressed: bytes | memoryview) -> bytes:
-    limit = largest_inflated(len(compressed))
+    limit = largest_data_set(len(compressed))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     parts, size, rest = [], 0, bytes(compressed)
     try:
