@@ -24,6 +24,10 @@ THREADS = 2
 """Threads of one interpreter. The answer is the same, bit for bit, whatever their number."""
 
 
+_BYTES_PER_PIXEL = 2048
+"""Activations kept by an interpreter, for each pixel of the input."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Interpreter:
     """An interpreter with the signatures it has been asked for; one thread at a time."""
@@ -69,8 +73,12 @@ class LiteRTRuntime:
 
     @property
     def nbytes(self) -> int:
-        """The file, and per interpreter its repacked weights and working memory, about twice the file."""
-        return len(self._content) * (1 + 2 * self._opened)
+        """The file, and for each interpreter its unpacked weights and the working memory of all three signatures.
+
+        An upper estimate: MobileNetV2 cut at stride 16 takes 49 MB an interpreter at 160 x 160, this says 58.
+        """
+        pixels = self.card.input.height * self.card.input.width
+        return len(self._content) + self._opened * (4 * len(self._content) + _BYTES_PER_PIXEL * pixels)
 
     def predict(self, x: FloatArray) -> Forward:
         """Logits and feature maps in one pass."""

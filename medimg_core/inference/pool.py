@@ -12,7 +12,7 @@ from medimg_core.inference.engine import Engine, choose_engine
 from medimg_core.inference.runtime import Runtime
 
 LIMIT_BYTES = 512 * 2**20
-"""Networks of a million parameters count 10 to 30 MB each."""
+"""Networks of a million parameters count 60 to 170 MB each, as many interpreters as are in use."""
 
 Key = tuple[str, str, Engine]
 """Folder, hash of the network, engine: a folder that was exported anew is another network."""

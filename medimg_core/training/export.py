@@ -34,9 +34,9 @@ FLOAT32_TOLERANCE = 5e-5
 FLOAT16_TOLERANCE = 2e-3
 """Largest difference of a probability when the weights are stored in 16 bits."""
 
-GRADIENT_CORRELATION = 0.999
+GRADIENT_CORRELATION = {"float32": 0.999, "float16": 0.99}
 """Least median correlation of gradients with Keras. A ReLU that rounding puts on the other side of its kink moves
-single places by some per cent, in TensorFlow as well; it never moves the map."""
+single places by some per cent, in TensorFlow as well, and more of them the coarser the weights are rounded."""
 
 
 class ExportError(RuntimeError):
@@ -174,10 +174,11 @@ def check_answers(actual: Answers, expected: Answers, *, float16: bool) -> None:
             off = float(np.abs(got - want).max()) / max(1.0, float(np.abs(want).max()))
             if off > FLOAT32_TOLERANCE:
                 raise ExportError(f"{name} differ by {off:.1e} of the largest value, allowed are {FLOAT32_TOLERANCE}")
+    asked = GRADIENT_CORRELATION["float16" if float16 else "float32"]
     for name in ("cam_gradient", "input_gradient"):
         agreement = _median_correlation(getattr(actual, name), getattr(expected, name))
-        if agreement < GRADIENT_CORRELATION:
-            raise ExportError(f"{name} correlates with Keras at {agreement:.5f}, asked are {GRADIENT_CORRELATION}")
+        if agreement < asked:
+            raise ExportError(f"{name} correlates with Keras at {agreement:.5f}, asked are {asked}")
 
 
 def _convert_checked(model: Any, cam_layer: str, inputs: FloatArray, expected: Answers, float16: bool) -> bytes:

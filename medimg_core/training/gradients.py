@@ -47,15 +47,15 @@ def max_pool(op: Operation, gradient: Tensor) -> Tensor:
     if [high, wide] != stride or rows * high > height or columns * wide > width:
         raise NotImplementedError(f"max pooling {high} x {wide} with stride {stride} has no gradient for LiteRT")
     lines = tf.reshape(x[:, : rows * high, : columns * wide, :], (rows, high, columns * wide * channels))
-    free = tf.ones_like(y)
-    spread = []
+    spread, taken = [], None
     for i in range(high):
         line = tf.reshape(lines[:, i, :], (rows * columns, wide, channels))
         cells = []
         for j in range(wide):
-            hit = free * tf.cast(tf.reshape(line[:, j, :], y.shape) >= y, x.dtype)
-            free = free - hit
-            cells.append(tf.reshape(hit * gradient, (rows * columns, 1, channels)))
+            largest = tf.cast(tf.reshape(line[:, j, :], y.shape) >= y, x.dtype)
+            first = largest if taken is None else tf.nn.relu(largest - taken)
+            taken = largest if taken is None else tf.maximum(taken, largest)
+            cells.append(tf.reshape(first * gradient, (rows * columns, 1, channels)))
         spread.append(tf.reshape(tf.concat(cells, axis=1), (rows, 1, columns * wide * channels)))
     covered = tf.reshape(tf.concat(spread, axis=1), (1, rows * high, columns * wide, channels))
     # VALID pooling leaves a remainder at the lower and right edge that nothing depends on.
@@ -89,10 +89,9 @@ def _stuff_zeros(t: Tensor, stride: int) -> Tensor:
     if stride == 1:
         return t
     _, h, w, c = t.shape
-    columns = tf.reshape(t, (h * w, 1, c))
-    columns = tf.concat([columns, tf.zeros((h * w, stride - 1, c))], axis=1)
-    rows = tf.reshape(columns, (h, 1, w * stride * c))
-    rows = tf.concat([rows, tf.zeros((h, stride - 1, w * stride * c))], axis=1)
+    # Padding and not joining with zeros, which would be stored in the file.
+    columns = tf.pad(tf.reshape(t, (h * w, 1, c)), [[0, 0], [0, stride - 1], [0, 0]])
+    rows = tf.pad(tf.reshape(columns, (h, 1, w * stride * c)), [[0, 0], [0, stride - 1], [0, 0]])
     full = tf.reshape(rows, (1, h * stride, w * stride, c))
     return full[:, : (h - 1) * stride + 1, : (w - 1) * stride + 1, :]
 

@@ -109,8 +109,14 @@ def test_a_changed_head_is_unavailable(tmp_path: Path) -> None:
         LiteRTRuntime(read_card(folder))
 
 
-def test_memory_grows_with_the_interpreters_in_use(tiny_model: ModelCard) -> None:
-    assert LiteRTRuntime(tiny_model).nbytes == 3 * (TINY_MODEL / "model.tflite").stat().st_size
+def test_memory_is_counted_with_the_interpreters_in_use(tiny_model: ModelCard, inputs: np.ndarray) -> None:
+    runtime = LiteRTRuntime(tiny_model, interpreters=2)
+    file = (TINY_MODEL / "model.tflite").stat().st_size
+    one = runtime.nbytes
+    assert one > 5 * file
+    with runtime._borrowed(), runtime._borrowed():
+        pass
+    assert runtime.nbytes == 2 * one - file
 
 
 def test_a_prediction_loads_no_tensorflow() -> None:

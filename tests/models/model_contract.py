@@ -29,7 +29,9 @@ def check_card(card: ModelCard) -> None:
     assert len(set(card.class_ids)) == len(card.classes)
     assert card.outputs in (1, len(card.classes))
     assert card.licence in ("open", "unverified", "non-commercial", "research-only")
-    assert card.default_population in {p.id for p in card.populations}
+    # An input check judges pictures and no patients: it has no populations.
+    assert card.default_population in ({""} if card.task == "gate" else {p.id for p in card.populations})
+    assert bool(card.populations) == (card.task != "gate")
     measured = catalog.evaluation(card)["test_sets"]
     for population in card.populations:
         thresholds = [point.threshold for point in population.operating_points]
