@@ -23,7 +23,7 @@ NOT_RUN = "No model was run."
 EMPTY_NOTE = "No positive evidence (maximum {maximum})"
 """On the image when nothing reaches the threshold; the viewer fills in the figure."""
 UNEXPECTED = (
-    "This could not be finished: something failed that was not foreseen.",
+    "This could not be finished. Something failed that was not foreseen.",
     "Try once more; if it fails again, tell the person who looks after this server the reference.",
 )
 NO_MAPS = "No map: this picture was not analysed."

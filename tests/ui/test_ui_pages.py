@@ -256,7 +256,7 @@ def test_what_nobody_foresaw_is_a_sentence_with_a_reference(app: AppTest, monkey
 
     monkeypatch.setattr("medimg_core.ui.service.diagnose", broken)
     page = text(diagnosis(app, dicom_film(name="Roe^Richard")))
-    assert "This could not be finished: something failed that was not foreseen." in page
+    assert "This could not be finished. Something failed that was not foreseen." in page
     assert re.search(r"E-[0-9A-F]{4}-[0-9A-F]{4}", page)
     assert "RuntimeError" not in page
     assert "Doe" not in page

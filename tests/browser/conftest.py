@@ -1,0 +1,131 @@
+"""The real server and a real browser. Any console error or page error fails the test that saw it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from drawn_films import write_demos
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from model_folder import MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A deep link makes Streamlit ask for these two below the page's own path before it finds them at the root.
+DEEP_LINK_404 = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The app's server: where it answers, and its process."""
+
+    url: str
+    pid: int
+
+    def memory_mb(self) -> float:
+        """Resident memory of the process itself."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+    def libraries(self) -> str:
+        """The files that the process has mapped."""
+        return Path(f"/proc/{self.pid}/maps").read_text()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app with the small models and two demo cases, on a free port."""
+    models = tmp_path_factory.mktemp("models") / "models"
+    shutil.copytree(MODELS, models)
+    write_demos(models / "demo_cases")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("server") / "log.txt").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "MEDIMG_MODELS": str(models)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url + "/health", process)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError("the server did not answer")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium, as Debian packages it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(server: Server, chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages of the app, each in a browser session of its own; fails the test on console errors."""
+    faults: list[str] = []
+    contexts = []
+
+    def watch(message: ConsoleMessage) -> None:
+        where = message.location.get("url", "")
+        if message.type == "error" and not ("404" in message.text and DEEP_LINK_404.search(where)):
+            faults.append(f"{message.text} ({where})")
+
+    def opened(path: str = "/", width: int = 1280, height: int = 800) -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", watch)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server.url + path)
+        page.wait_for_selector(".st-key-page")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not faults

@@ -1,0 +1,223 @@
+"""A reader's way through the app in Chromium: film, answer, maps; and what must never happen on it."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from drawn_films import cut_off_film, dicom_film, png, png_film
+from playwright.sync_api import Page, WebSocket
+from steps import canvas, diagnose, go, maps, ready, settled, upload
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_film_to_diagnosis_to_maps(server, open_page) -> None:
+    asked: list[str] = []
+    page: Page = open_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    page.reload()
+    page.wait_for_selector("text=No film is open.")
+    upload(page, dicom_film(3, 0.4))
+    assert page.locator(".mi-strip").inner_text().startswith("Doe, Jane")
+    ready(page, 2)
+    diagnose(page)
+    assert page.locator(".mi-answer h2").inner_text() == "Signs of pneumonia."
+    maps(page)
+    assert page.locator("figcaption").count() == 6
+    for title in ("Model comparison", "Model cards", "Upload"):
+        go(page, title)
+        page.wait_for_selector(".mi-foot")
+        assert "Decision support, not a medical device." in page.locator(".mi-foot").inner_text()
+    own = urlsplit(server.url).netloc
+    assert {urlsplit(url).netloc for url in asked if not url.startswith(("blob:", "data:"))} == {own}
+    assert server.memory_mb() < 350
+    assert "tensorflow" not in server.libraries()
+
+
+def test_one_click_opens_a_demo_case(open_page) -> None:
+    page = open_page()
+    ready(page, 2)
+    page.locator(".pane.open", has_text="Opacity, right").click()
+    page.wait_for_selector("text=Prediction set")
+    assert page.url.endswith("/diagnosis")
+    assert page.locator(".mi-tag").inner_text() == "SYNTHETIC"
+
+
+def test_two_sessions_never_see_each_others_case(server, open_page) -> None:
+    first, second = open_page(), open_page()
+    upload(first, dicom_film(3, 0.4, name="First^Anna"))
+    upload(second, dicom_film(4, 0.0, name="Second^Bert"))
+    pixels: dict[str, list[str]] = {}
+    for page, name in ((first, "first"), (second, "second")):
+        pixels[name] = []
+        page.on("request", lambda r, name=name: pixels[name].append(r.url) if "/pixels/" in r.url else None)
+        page.get_by_role("button", name="Open the diagnosis").click()
+    for page in (first, second):
+        page.wait_for_selector("text=Prediction set")
+        ready(page)
+    assert first.locator(".mi-strip").inner_text().startswith("First, Anna")
+    assert second.locator(".mi-strip").inner_text().startswith("Second, Bert")
+    assert first.locator(".mi-answer h2").inner_text() == "Signs of pneumonia."
+    assert second.locator(".mi-answer h2").inner_text().startswith("No sign of pneumonia")
+    assert "Bert" not in first.content()
+    assert "Anna" not in second.content()
+    assert pixels["first"]
+    assert not set(pixels["first"]) & set(pixels["second"])
+    third = open_page("/diagnosis")
+    third.wait_for_selector("text=No film is open.")
+
+
+def test_pixels_are_gone_when_the_browser_is(server, open_page) -> None:
+    page = open_page()
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url) if "/pixels/" in request.url else None)
+    upload(page, dicom_film(5))
+    ready(page, 2)
+    token = urls[-1]
+    with urllib.request.urlopen(token) as answer:
+        assert answer.headers["Content-Encoding"] == "identity"
+        assert len(answer.read()) == 360 * 440 * 2
+    page.context.close()
+    for _ in range(100):
+        if status(token) == 404:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the pixels are still served")
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_next_film_replaces_the_one_before(open_page) -> None:
+    """Same file name, same size: what is on the stage must be the new film."""
+    page = open_page()
+    upload(page, dicom_film(3, 0.4), "film.dcm")
+    ready(page, 2)
+    old = canvas(page)
+    upload(page, dicom_film(4, 0.0, name="Roe^Richard"), "film.dcm")
+    page.wait_for_selector("text=Roe, Richard")
+    ready(page, 2)
+    page.wait_for_timeout(300)
+    assert np.abs(np.subtract(canvas(page), old)).max() > 50
+
+
+def test_greys_on_the_stage_are_those_of_the_file(open_page) -> None:
+    levels = np.repeat(np.repeat(np.arange(16, dtype=np.uint8).reshape(4, 4) * 17, 60, 0), 60, 1)
+    page = open_page()
+    upload(page, png(levels))
+    ready(page, 2)
+    page.wait_for_timeout(300)
+    seen = page.locator("canvas.draw").first.evaluate(
+        """c => {
+          const side = Math.min(c.width, c.height), left = (c.width - side) / 2, top = (c.height - side) / 2, out = [];
+          const at = (q) => ((q + 0.5) * side) / 4, pen = c.getContext('2d');
+          for (let r = 0; r < 4; r++)
+            for (let q = 0; q < 4; q++) out.push(pen.getImageData(left + at(q), top + at(r), 1, 1).data[0]);
+          return out; }"""
+    )
+    assert np.abs(np.array(seen) - np.arange(16) * 17).max() <= 1
+
+
+def test_window_opacity_and_method_ask_nothing_of_the_server(open_page) -> None:
+    page = open_page()
+    sent: list[object] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: sent.append(frame))
+
+    page.on("websocket", listen)
+    page.reload()
+    page.wait_for_selector("text=No film is open.")
+    upload(page, dicom_film(3, 0.4))
+    diagnose(page)
+    page.wait_for_timeout(500)
+    frames, drawn = len(sent), [canvas(page)]
+
+    def changed() -> None:
+        page.wait_for_timeout(250)
+        drawn.append(canvas(page))
+        assert drawn[-1] != drawn[-2]
+
+    page.get_by_label("Opacity of the map").fill("1")
+    changed()
+    page.get_by_label("Show the map from this value on").fill("0.05")
+    changed()
+    page.get_by_label("Method").select_option("layercam")
+    page.wait_for_timeout(250)
+    page.get_by_role("button", name="Map").click()
+    changed()
+    page.get_by_role("button", name="Lung").click()
+    changed()
+    page.get_by_role("button", name="Inverted").click()
+    changed()
+    box = page.locator(".frame").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 150)
+    page.mouse.up()
+    changed()
+    page.mouse.wheel(0, -400)
+    changed()
+    assert "zoom 2.7" in page.locator(".c1").inner_text()
+    assert len(sent) == frames
+
+
+def test_threshold_above_the_maximum_says_no_positive_evidence(open_page) -> None:
+    page = open_page()
+    upload(page, dicom_film(3, 0.4))
+    diagnose(page)
+    page.get_by_label("Show the map from this value on").fill("1")
+    page.wait_for_selector("text=No positive evidence (maximum")
+
+
+def test_another_method_and_another_target_are_computed(open_page) -> None:
+    page = open_page()
+    upload(page, dicom_film(3, 0.4))
+    maps(page)
+    page.locator("figcaption select").nth(5).select_option("gradients")
+    page.wait_for_timeout(500)
+    settled(page)
+    page.get_by_label("Target").select_option("normal")
+    page.wait_for_timeout(500)
+    settled(page)
+    assert page.get_by_label("Target").input_value() == "normal"
+    assert page.locator("figcaption select").nth(5).input_value() == "gradients"
+
+
+def test_a_map_is_saved_as_png_with_its_provenance(open_page) -> None:
+    page = open_page()
+    upload(page, dicom_film(3, 0.4))
+    maps(page)
+    with page.expect_download() as saved:
+        page.get_by_label("Save this map as PNG").first.click()
+    name, content = saved.value.suggested_filename, saved.value.path().read_bytes()
+    assert name.startswith("evidence-gradcam-")
+    assert content.startswith(b"\x89PNG")
+    assert b"tiny_model" in content
+    assert b"Doe" not in content
+
+
+def test_a_damaged_file_and_an_unanswered_question(open_page) -> None:
+    page = open_page()
+    upload(page, cut_off_film())
+    go(page, "Diagnosis")
+    page.wait_for_selector("text=No picture: the pixel data could not be read")
+    go(page, "Upload")
+    upload(page, png_film(3))
+    page.get_by_role("button", name="Open the diagnosis").click()
+    page.get_by_role("button", name="Another age").click()
+    page.wait_for_selector("text=Not studied at this age; do not rely on this result.")
+    ready(page)
+    assert "Map off" in page.locator(".note").inner_text()
