@@ -18,11 +18,11 @@ from medimg_core.ui.reading import failure_panel
 SLOTS, TARGET = "slots", "target"
 
 
-def chosen(answer: Answer) -> tuple[list[str], str]:
-    """Methods on the panes and the class that they speak for, as the reader left them."""
+def chosen(case: session.Case, answer: Answer) -> tuple[list[str], str]:
+    """Methods on the panes and the class that they speak for, as the reader left them; each case starts afresh."""
     names = st.session_state.get(SLOTS) or service.side_by_side(answer.card)
-    target = st.session_state.get(TARGET)
-    return names, target if target in answer.card.class_ids else answer.target
+    number, target = st.session_state.get(TARGET, (0, ""))
+    return names, target if number == case.number else answer.target
 
 
 @st.fragment(run_every=0.4)
@@ -51,7 +51,7 @@ def show(case: session.Case, image: Image) -> str:
         answer = service.answer(image, case.who)
         if answer.state == "refused":
             return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture)
-        names, target = chosen(answer)
+        names, target = chosen(case, answer)
         shown = maps.gather(answer, names, target)
     except MedImgError as error:
         return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture)
@@ -61,7 +61,7 @@ def show(case: session.Case, image: Image) -> str:
         maps.again(answer, got.slots, target)
         st.rerun()
     if got.pick and got.pick != target:
-        st.session_state[TARGET] = got.pick
+        st.session_state[TARGET] = (case.number, got.pick)
         st.rerun()
     return answers.maps_provenance(answer, shown.layers)
 

@@ -23,7 +23,12 @@ def take_files() -> None:
         key=f"files-{turn}",
     )
     if files:
-        reading = read([file.getvalue() for file in files])
+        line = st.empty()
+
+        def tell(done: int, total: int) -> None:
+            line.caption(words.reading(done, total), text_alignment="center")
+
+        reading = read([file.getvalue() for file in files], tell)
         session.open_case(reading.study, reading.headers)
         st.session_state["uploads"] = turn + 1
         st.rerun()

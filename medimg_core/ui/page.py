@@ -66,7 +66,8 @@ def page(patient: bool = False) -> Iterator[None]:
 def strip() -> None:
     """Whose image this is, and the mark of synthetic films."""
     case = session.current()
-    entries = words.patient_strip(None if case is None else case.header, session.patient_hidden(), case is not None)
+    header = case.header if case is not None and case.image is not None else None
+    entries = words.patient_strip(header, session.patient_hidden(), case is not None)
     synthetic = case is not None and case.image is not None and case.image.synthetic
     items = "".join(
         f"<span class='who'><b>{escape(value)}</b></span>"

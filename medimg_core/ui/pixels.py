@@ -15,6 +15,7 @@ _CT_WINDOWS = (("Lung", -600.0, 1500.0), ("Soft tissue", 40.0, 400.0), ("Bone", 
 # Shares of the default window that show the dark lung and the bright soft tissue of a film apart.
 _FILM_WINDOWS = (("Lung", 0.04, 0.59), ("Soft tissue", 0.35, 0.94))
 _LARGEST_OVERLAY = 512
+_MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,8 @@ def presets(image: Image) -> list[dict[str, Any]]:
     """Windows to choose from: the file's own, and those that suit the modality."""
     base = first_window(image)
     out = [{"title": "Default", "own": True, **_window(base)}]
-    out += [
-        {"title": w.explanation.strip().title()[:14] or f"Window {i}", **_window(w)}
-        for i, w in enumerate(image.windows[1:3], start=2)
-    ]
+    for i, other in enumerate(image.windows[1:3], start=2):
+        out.append({"title": other.explanation.strip().capitalize()[:14] or f"Window {i}", **_window(other)})
     if image.modality_units == "HU":
         return out[:1] + [{"title": t, "centre": c, "width": w, "kind": "LINEAR"} for t, c, w in _CT_WINDOWS]
     low = base.centre - base.width / 2
@@ -85,8 +84,9 @@ def presets(image: Image) -> list[dict[str, Any]]:
     shares = [(t, 1 - b, 1 - a) if image.photometric == "MONOCHROME1" else (t, a, b) for t, a, b in _FILM_WINDOWS]
     for title, start, stop in shares if image.modality != "MR" else ():
         window = Window(low + base.width * (start + stop) / 2, base.width * (stop - start), "LINEAR_EXACT")
-        out.append({"title": title, **_window(window)})
-    return out
+        if title not in [preset["title"] for preset in out]:  # the file's own window of that name is the better one
+            out.append({"title": title, **_window(window)})
+    return out[:_MOST]
 
 
 def _window(window: Window) -> dict[str, Any]:

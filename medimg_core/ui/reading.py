@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from medimg_core.errors import MedImgError
@@ -22,9 +22,13 @@ class Reading:
     headers: tuple[PatientHeader, ...]
 
 
-def read(files: Sequence[bytes]) -> Reading:
-    """Read files by content. A file that cannot be read is a `Failure` of the study, with a reference number."""
-    study, headers = read_study([("", content) for content in files])
+def read(files: Sequence[bytes], progress: Callable[[int, int], None] | None = None) -> Reading:
+    """Read files by content. A file that cannot be read is a `Failure` of the study, with a reference number.
+
+    Args:
+        progress: called after each file with the number done and the number of all.
+    """
+    study, headers = read_study([("", content) for content in files], progress=progress)
     failures = tuple(Failure(f.number, f.error, f.reference or report(f.error)) for f in study.failures)
     return Reading(Study(study.series, failures, study.notes), headers)
 

@@ -42,6 +42,7 @@ class Viewer {
       window: null, preset: 0, invert: false, map: data.shown, opacity: data.opacity, threshold: data.threshold,
       pick: data.picker?.value ?? null, slots: data.slots ?? [], slice: data.start, zoom: 1, x: 0.5, y: 0.5,
     };
+    if (!data.images.length) [fetched, sizes, looks].forEach((kept) => kept.clear()); // the case was closed
     if (!looks.has(data.id)) looks.set(data.id, fresh);
     this.look = looks.get(data.id);
     if (data.picker?.server) this.look.pick = data.picker.value;
@@ -231,6 +232,7 @@ class Viewer {
     const cap = el("figcaption");
     pane.verdict = el("span", "verdict");
     pane.head = el("b", "mark", spec.title ?? "");
+    pane.head.title = spec.title ?? "";
     if (spec.slot === null) {
       cap.append(pane.head, pane.verdict);
       return cap;

@@ -101,13 +101,12 @@ def patient_strip(header: PatientHeader | None, hidden: bool, is_open: bool) -> 
         return [("", "No case is open.")]
     if hidden:
         return [("", "Patient details are hidden.")]
-    if header is None or not any((header.name, header.patient_id, header.birth_date)):
-        entries = [("", "No patient details in this file")]
-    else:
-        entries = [("", display_name(header.name) or "Name not in the file")]
     if header is None:
-        return entries
-    view = " ".join(part for part in (header.view, header.side) if part)
+        return [("", "No patient details were read.")]
+    known = any((header.name, header.patient_id, header.birth_date))
+    name = display_name(header.name) or "Name not in the file"
+    entries = [("", name if known else "No patient details in this file")]
+    view = " ".join(part for part in (header.view, {"L": "left", "R": "right"}.get(header.side, "")) if part)
     optional = [
         ("ID", header.patient_id),
         ("Born", _born(header.birth_date, header.study_date)),
@@ -143,6 +142,11 @@ def read_sentence(images: Sequence[Image], failures: int) -> str:
     return (
         f"Read: {plural(len(images), 'film' if radiographs else 'image', 'films' if radiographs else 'images')}{tail}"
     )
+
+
+def reading(done: int, total: int) -> str:
+    """While files are read."""
+    return f"Reading: {done:,} of {total:,}"
 
 
 def picture(image: Image) -> str:

@@ -88,6 +88,14 @@ def test_presets_of_an_inverted_film_look_at_the_other_end() -> None:
     assert pixels.presets(film)[1]["centre"] > 2048
 
 
+def test_the_files_own_windows_come_before_ours() -> None:
+    windows = (Window(512, 921), Window(300, 400, explanation="LUNG"), Window(900, 200))
+    film = image(np.zeros((2, 2)), modality="DX", windows=windows)
+    titles = [preset["title"] for preset in pixels.presets(film)]
+    assert titles == ["Default", "Lung", "Window 3", "Soft tissue"]
+    assert pixels.presets(film)[1]["centre"] == 300
+
+
 def test_ct_gets_windows_in_hounsfield_units() -> None:
     film = image(np.zeros((2, 2)), modality="CT", modality_units="HU", windows=(Window(40, 400),))
     assert [(p["title"], p["centre"], p["width"]) for p in pixels.presets(film)][1:] == [

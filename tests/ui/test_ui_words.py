@@ -68,7 +68,14 @@ def test_hidden_strip_holds_nothing_of_the_header() -> None:
 
 def test_strip_of_a_picture_says_that_there_is_no_patient() -> None:
     assert words.patient_strip(PatientHeader(), hidden=False, is_open=True) == [("", "No patient details in this file")]
+    assert words.patient_strip(None, hidden=False, is_open=True) == [("", "No patient details were read.")]
     assert words.patient_strip(None, hidden=False, is_open=False) == [("", "No case is open.")]
+
+
+def test_strip_names_a_side_but_not_that_a_part_is_unpaired() -> None:
+    left, unpaired = PatientHeader("A", side="L", view="PA"), PatientHeader("A", side="U", view="PA")
+    assert dict(words.patient_strip(left, hidden=False, is_open=True))["View"] == "PA left"
+    assert dict(words.patient_strip(unpaired, hidden=False, is_open=True))["View"] == "PA"
 
 
 def test_read_sentence_counts_films_and_failures() -> None:
