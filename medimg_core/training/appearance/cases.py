@@ -11,7 +11,7 @@ from medimg_core.training.appearance.dicomfile import Header
 from medimg_core.training.appearance.opacity import Site
 
 Kind = Literal["film", "refused", "damaged"]
-Expected = Literal["above", "below", "between", "any"]
+State = Literal["positive", "negative", "doubtful", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class Case:
         population: the appearance model behind it; empty for what is drawn or cut.
         seed: of the person, of the opacity and of the grain.
         site: an added opacity.
-        expected: where the probability of the shipped model lies: above or below the balanced operating point,
-            between rule-out and rule-in, or anywhere.
+        expected: the answer of the shipped model that the case illustrates.
         marker: the side letter, `(text, x, y)` as shares of the film.
     """
 
@@ -37,7 +36,7 @@ class Case:
     population: str
     seed: int
     header: Header
-    expected: Expected = "any"
+    expected: State = "any"
     site: Site | None = None
     marker: tuple[str, float, float] = ("R", 0.035, 0.11)
 
@@ -56,7 +55,7 @@ CASES = (
         "adult_pa",
         25,
         Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=_ADULT_MM),
-        "above",
+        "positive",
         _RIGHT_LOWER,
     ),
     Case(
@@ -67,7 +66,7 @@ CASES = (
         "adult_pa",
         24,
         Header("Example^Bruno", "DEMO-0002", "19710820", "20260105", "M", "PA", JPEGLSLossless, spacing_mm=_ADULT_MM),
-        "below",
+        "negative",
     ),
     Case(
         "3_adult_pa_faint",
@@ -87,7 +86,7 @@ CASES = (
             spacing_mm=_ADULT_MM,
             digital=False,
         ),
-        "between",
+        "doubtful",
         Site(centre=(0.27, 0.50), size=(0.20, 0.20), strength=0.5),
     ),
     Case(
@@ -98,7 +97,7 @@ CASES = (
         "child_pneumonia",
         28,
         Header("Example^Dilan", "DEMO-0004", "20220911", "20260107", "M", "AP", JPEGLSLossless),
-        "above",
+        "positive",
     ),
     Case(
         "5_child_clear",
@@ -108,7 +107,7 @@ CASES = (
         "child_clear",
         23,
         Header("Example^Elif", "DEMO-0005", "20230118", "20260107", "F", "AP", JPEG2000Lossless, digital=False),
-        "below",
+        "negative",
     ),
     Case(
         "6_adult_ap",

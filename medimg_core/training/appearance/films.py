@@ -84,8 +84,8 @@ class Film:
         return self.row["patient"]
 
 
-def read_films(data: Path, population: Population, limit: int | None = None, seed: int = 0) -> tuple[Film, ...]:
-    """Films of the split `train`, at most `limit` of them, chosen by `seed`.
+def read_films(data: Path, population: Population) -> tuple[Film, ...]:
+    """All films of the population in the split `train`.
 
     Raises:
         BadTable: there is no manifest, or no film of this population in it.
@@ -101,9 +101,6 @@ def read_films(data: Path, population: Population, limit: int | None = None, see
         rows = [row for row in csv.DictReader(lines) if row["split"] == "train" and population.chosen(row)]
     if not rows:
         raise BadTable(f"The data set {population.folder!r} has no training film of this kind.", "Check the manifest.")
-    if limit is not None and limit < len(rows):
-        order = np.random.default_rng(seed).permutation(len(rows))[:limit]
-        rows = [rows[i] for i in np.sort(order)]
     return tuple(Film(_read(manifest.parent / row["file"]), row) for row in rows)
 
 

@@ -22,7 +22,6 @@ from medimg_core.training.appearance.person import synthesise
 from medimg_core.types import FloatArray
 
 _LOG = logging.getLogger(__name__)
-FILMS = 1200  # of one population at most: more change nothing that can be seen
 HAND_SHAPE = (768, 576)
 
 
@@ -35,12 +34,12 @@ class Fitted:
     opacities: Mapping[str, tuple[Boxed, ...]]
 
 
-def fit_all(data: Path, cases: Iterable[Case], films: int = FILMS) -> Fitted:
+def fit_all(data: Path, cases: Iterable[Case]) -> Fitted:
     """Fit the populations that the cases need, and describe all training films for the check."""
     models, known, opacities = {}, {}, {}
     for name in sorted({case.population for case in cases if case.population}):
         population = POPULATIONS[name]
-        models[name] = model = fit(population, read_films(data, population, films))
+        models[name] = model = fit(population, read_films(data, population))
         everything = dataclasses.replace(population, chosen=lambda row: True)
         known[name] = reference(model, read_films(data, everything))
         if any(case.site and case.population == name for case in cases):
