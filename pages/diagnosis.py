@@ -24,20 +24,20 @@ def ask(choices: tuple[who.Choice, ...]) -> None:
 def show(case: session.Case, image: Image) -> str:
     """Stage and panel of an open film; returns the right end of the footer."""
     try:
-        choices = who.question(service.primary(), image) if case.who is None else ()
-        found = None if choices else service.answer(image, case.who)
+        found = service.answer(image, case.who)
     except MedImgError as error:
         failure = Failure(0, error, report(error, image.digest))
         return stage.beside(failure_panel(failure), lambda: stage.preview(case, "diagnosis"))
+    choices = answer.question(found)
     with st.container(key="image", height="stretch"):
-        if found is None:
+        if choices:
             stage.preview(case, "diagnosis")
         else:
             stage.with_map(case, found)
     with st.container(key="answer", height="stretch"):
-        if found is None:
+        if choices:
             ask(choices)
-            return words.NOT_RUN
+            return ""
         st.html(html(answer.panel(found)))
     return answer.provenance(found)
 

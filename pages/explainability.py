@@ -7,7 +7,7 @@ import streamlit as st
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import maps, service, session, stage, who, words
+from medimg_core.ui import maps, service, session, stage, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job
@@ -46,11 +46,11 @@ def show(case: session.Case, image: Image) -> str:
         stage.preview(case, "explainability")
 
     try:
-        if case.who is None and who.question(service.primary(), image):
-            return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture)
         answer = service.answer(image, case.who)
         if answer.state == "refused":
             return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture)
+        if answers.question(answer):
+            return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture)
         names, target = chosen(case, answer)
         shown = maps.gather(answer, names, target)
     except MedImgError as error:

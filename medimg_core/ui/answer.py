@@ -81,6 +81,13 @@ def names(card: ModelCard) -> dict[str, str]:
     return {c.id: positive if i == card.positive else f"no {positive}" for i, c in enumerate(card.classes)}
 
 
+def question(answer: Answer) -> tuple[who.Choice, ...]:
+    """What the reader must tell before the answer is shown; nothing for a picture that was refused."""
+    if answer.told is not None or answer.state == "refused":
+        return ()
+    return who.question(answer.card, answer.image)
+
+
 def panel(answer: Answer) -> Panel:
     """The panel of any state."""
     if answer.state == "refused":

@@ -415,7 +415,7 @@ class Viewer {
   words(pane, film, map) {
     const { look, data } = this, set = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
     if (film && data.corners) {
-      const { image } = film, w = this.windowOf(image), round = (v) => +v.toPrecision(4);
+      const { image } = film, w = this.windowOf(image), round = (v) => String(+v.toPrecision(4)).replace("-", "−");
       const lut = film.lut && !look.window;
       const many = data.series ? `image ${look.slice + 1} of ${this.films.length}\n` : "";
       const level = image.kind === "rgb" && !look.window ? "" : lut ? "VOI look-up table" : `window ${round(w.centre)} / ${round(w.width)}`;

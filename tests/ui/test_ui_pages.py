@@ -190,11 +190,9 @@ def test_an_age_that_was_not_studied_can_be_told(app: AppTest) -> None:
 
 
 def test_a_blank_picture_is_refused_without_a_number(app: AppTest) -> None:
-    blank = png(np.full((300, 300), 120, np.uint8))
-    diagnosis(app, blank)
-    app.button(key="who-unknown").click().run()
-    page = text(app)
+    page = text(diagnosis(app, png(np.full((300, 300), 120, np.uint8))))
     assert "Not analysed:" in page
+    assert "Whose film" not in page
     assert "No probability is given" in page
     assert "probability of" not in page
     assert all(label in page for label in ("Why", "Accepted", "Next step"))
@@ -220,6 +218,13 @@ def test_the_patient_can_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     page = text(diagnosis(start(monkeypatch, MODELS), dicom_film()))
     assert "Patient details are hidden." in page
     assert not any(value in page for value in ("Doe", "TEST-1", "2021-03-02"))
+
+
+def test_a_hostile_name_is_text(app: AppTest) -> None:
+    upload(app, dicom_film(name="<img src=x onerror=alert(1)>"))
+    bodies = " ".join(block.value for block in app.get("html"))
+    assert "&lt;img src=x" in bodies
+    assert "<img" not in bodies
 
 
 def test_synthetic_films_are_marked(app: AppTest) -> None:
@@ -301,8 +306,7 @@ def test_an_export_is_a_picture_with_its_provenance(app: AppTest) -> None:
 
 
 def test_maps_of_a_refused_picture_are_not_made(app: AppTest) -> None:
-    diagnosis(app, png(np.full((300, 300), 120, np.uint8)))
-    app.button(key="who-unknown").click().run()
+    upload(app, png(np.full((300, 300), 120, np.uint8)))
     app.switch_page("pages/explainability.py").run()
     assert "No map: this picture was not analysed." in text(app)
 
