@@ -41,7 +41,7 @@ class Case:
     marker: tuple[str, float, float] = ("R", 0.035, 0.11)
 
 
-_ADULT_MM = 0.49
+_ADULT_MM = 0.465
 """Median spacing of the adults' training films, on the finished films' grid. The children's films state none."""
 
 _RIGHT_LOWER = Site(centre=(0.24, 0.50), size=(0.30, 0.28), strength=1.0)
@@ -95,7 +95,7 @@ CASES = (
         "A synthetic film of a child, drawn from the model of films labelled pneumonia.",
         "film",
         "child_pneumonia",
-        28,
+        1,
         Header("Example^Dilan", "DEMO-0004", "20220911", "20260107", "M", "AP", JPEGLSLossless),
         "positive",
     ),
