@@ -81,6 +81,7 @@ def main() -> str:
 with page(patient=True):
     with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None):
         right = main()
-    if work := session.workspace().jobs.running():
-        progress(tuple(work))
+    with st.container(key="work-place"):  # always there, so that the footer keeps its place among the elements
+        if work := session.workspace().jobs.running():
+            progress(tuple(work))
     footer(right)

@@ -221,9 +221,9 @@ def test_the_patient_can_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_hostile_name_is_text(app: AppTest) -> None:
-    upload(app, dicom_film(name="<img src=x onerror=alert(1)>"))
+    upload(app, dicom_film(name="<img src onerror>"))
     bodies = " ".join(block.value for block in app.get("html"))
-    assert "&lt;img src=x" in bodies
+    assert "&lt;img src onerror&gt;" in bodies
     assert "<img" not in bodies
 
 
