@@ -145,7 +145,8 @@ def _sentence(answer: Answer) -> tuple[words.Tone, str, str]:
             return "none", f"No sign of {name}; other findings are not assessed.", words.position(p, population)
         case "doubtful":
             more = words.undecided(p, population)
-            return "doubt", f"Undecided: this film fits {name} and no {name} alike.", more
+            inside = answer.found.prediction.prediction_set
+            return "doubt", words.undecided_sentence(inside, card.class_ids[card.positive], name), more
     if answer.studied:
         auroc = answer.found.figures.metrics.get("auroc") if answer.found.figures else None
         return "stop", words.not_fit(population), words.below_floor(auroc)

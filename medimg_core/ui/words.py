@@ -208,6 +208,17 @@ def position(probability: float, population: Population) -> str:
     return f"Above the balanced operating point ({percent(balanced)}) and above rule-in ({percent(rule_in)})."
 
 
+def undecided_sentence(inside: Sequence[str], positive: str, condition: str) -> str:
+    """The sentence of a doubtful film, in agreement with its prediction set."""
+    if not inside:
+        return f"Undecided: this film is unlike films with and without {condition}."
+    if len(inside) > 1:
+        return f"Undecided: this film fits {condition} and no {condition} alike."
+    if inside[0] == positive:
+        return f"Undecided: signs of {condition}, too weak to rule it in."
+    return f"Undecided: few signs of {condition}, too many to rule it out."
+
+
 def undecided(probability: float, population: Population) -> str:
     """The line under an undecided answer."""
     out, rule_in = population.point("rule_out").threshold, population.point("rule_in").threshold

@@ -124,6 +124,19 @@ def test_position_names_the_points_on_both_sides(tiny_model: ModelCard) -> None:
 
 
 @pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (("normal", "pneumonia"), "Undecided: this film fits pneumonia and no pneumonia alike."),
+        (("pneumonia",), "Undecided: signs of pneumonia, too weak to rule it in."),
+        (("normal",), "Undecided: few signs of pneumonia, too many to rule it out."),
+        ((), "Undecided: this film is unlike films with and without pneumonia."),
+    ],
+)
+def test_undecided_agrees_with_the_prediction_set(inside: tuple[str, ...], said: str) -> None:
+    assert words.undecided_sentence(inside, "pneumonia", "pneumonia") == said
+
+
+@pytest.mark.parametrize(
     ("count", "said"),
     [(84.2, "about 84 have"), (1.2, "about 1 has"), (0.3, "fewer than 1 has"), (99.8, "more than 99 have")],
 )
