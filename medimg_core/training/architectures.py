@@ -112,9 +112,15 @@ def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
         base.load_weights(file)
     names = [layer.name for layer in base.layers]
     cut = network.cut or names[-1]
-    if cut not in names:
-        near = difflib.get_close_matches(cut, names, n=3, cutoff=0.4) or names[-3:]
-        raise BadRequest(f"{network.architecture} has no layer named {cut!r}.", f"Near names: {', '.join(near)}.")
+    for wanted in (cut, network.frozen_until or cut):
+        if wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names[-3:]
+            raise BadRequest(
+                f"{network.architecture} has no layer named {wanted!r}.", f"Near names: {', '.join(near)}."
+            )
+    if network.frozen_until:
+        for layer in base.layers[: names.index(network.frozen_until) + 1]:
+            layer.trainable = False
     if file is not None:
         # The statistics belong to the pictures that the weights come from; a batch of films would spoil them.
         for layer in base.layers:

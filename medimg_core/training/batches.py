@@ -63,7 +63,21 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             "mask": np.stack([mask for _, mask in drawn]),
             "masked": np.array([self._counts(part, i) for part, i in chosen], np.float32),
         }
-        return np.stack([x for x, _ in drawn]), y
+        return self._mix(np.stack([x for x, _ in drawn]), y, number)
+
+    def _mix(
+        self, x: FloatArray, y: dict[str, NDArray[Any]], number: int
+    ) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
+        """Blend a share of the films with their neighbour in the batch, which comes from the same draw."""
+        rng = np.random.default_rng((self._recipe.seed, self._epoch, number, 1))
+        chosen = rng.random(len(x)) < self._recipe.augment.mix
+        own = np.where(chosen, rng.beta(0.4, 0.4, len(x)), 1.0).astype(np.float32)
+        y["masked"] = y["masked"] * ~chosen
+        for name in ("target", "weight"):
+            share = own.reshape(-1, *[1] * (y[name].ndim - 1))
+            y[name] = share * y[name] + (1 - share) * np.roll(y[name], 1, axis=0)
+        share = own[:, None, None, None]
+        return share * x + (1 - share) * np.roll(x, 1, axis=0), y
 
     def _counts(self, part: int, i: int) -> bool:
         """Boxes say where a positive film's evidence lies; they say nothing about a negative one."""

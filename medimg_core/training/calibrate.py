@@ -23,6 +23,8 @@ Bools = NDArray[np.bool_]
 COVERAGE = 0.9
 """Share of films of each class whose prediction set is to hold that class."""
 
+_GOALS = (0.95, 0.99)
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -54,7 +56,8 @@ def fit_population(
     calibration = fit_calibration(logits, positive, patients, seed=seed)
     p = probabilities(logits, calibration)
     points = operating_points(p, positive, patients, seed=seed)
-    return Fitted(calibration, points, conformal_limits(p, positive, classes), float(positive.mean()), positive.size)
+    limits = conformal_limits(p, positive, classes, points[1].threshold)
+    return Fitted(calibration, points, limits, float(positive.mean()), positive.size)
 
 
 def probabilities(logits: Floats, calibration: Calibration) -> Floats:
@@ -95,9 +98,12 @@ def _fit(z: Floats, y: Floats, weights: Floats) -> tuple[float, float]:
         beta, change, loss = beta - size * step, loss - new, new
         if abs(change) < 1e-10:
             break
-    # A slope of zero or below would turn the network's answer round: say "knows nothing" instead.
-    slope = max(float(beta[0]), 1e-3)
-    return 1 / slope, float(beta[1])
+    slope, shift = float(beta[0]), float(beta[1])
+    if slope < 1e-3:
+        # A slope below zero would turn the network's answer round: say the prevalence instead.
+        mean = float(weights @ target / weights.sum())
+        return 1e3, math.log(mean / (1 - mean))
+    return 1 / slope, shift
 
 
 def _loss(z: Floats, target: Floats, weights: Floats) -> float:
@@ -109,10 +115,10 @@ def operating_points(
 ) -> tuple[OperatingPoint, ...]:
     """Three thresholds (`p >= threshold` is positive).
 
-    `rule_out` keeps a sensitivity of at least 0.95, `rule_in` a specificity of at least 0.95; `balanced` has the
-    largest sensitivity + specificity (Youden, Cancer 3 (1950) 32), the median over bootstrap draws by patient, because
-    the best threshold of one sample hangs on one or two films. Never in the wrong order: with few errors on val a
-    sensitivity of 0.95 is reached above the balanced point, which then serves for both.
+    `balanced` has the largest sensitivity + specificity (Youden, Cancer 3 (1950) 32), the median over bootstrap draws
+    by patient, because the best threshold of one sample hangs on one or two films. `rule_out` keeps a sensitivity of
+    at least 0.95, `rule_in` a specificity of at least 0.95; where the balanced point promises that already, 0.99 is
+    asked, so that there is room for doubt between the two. They are never beyond the balanced point.
     """
     values, place = np.unique(p, return_inverse=True)
     cuts = _cuts(values)
@@ -130,8 +136,10 @@ def operating_points(
     for block in resampled_weights(p.size, patients, draws, seed):
         best += [cuts[np.argmax(np.add(*rates(w)))] for w in block]
     balanced = _logistic(float(np.median(_logit(np.array(best)))))
-    rule_out = min(float(cuts[sensitivity >= 0.95].max()), balanced)
-    rule_in = max(float(cuts[specificity >= 0.95].min()), balanced)
+    keeps_sensitivity = [float(cuts[sensitivity >= goal].max()) for goal in _GOALS]
+    keeps_specificity = [float(cuts[specificity >= goal].min()) for goal in _GOALS]
+    rule_out = next((cut for cut in keeps_sensitivity if cut < balanced), balanced)
+    rule_in = next((cut for cut in keeps_specificity if cut > balanced), balanced)
     return (
         OperatingPoint("rule_out", round(rule_out, 5)),
         OperatingPoint("balanced", round(balanced, 5)),
@@ -155,15 +163,20 @@ def _logistic(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-def conformal_limits(p: Floats, positive: Bools, classes: tuple[str, str]) -> dict[str, float]:
+def conformal_limits(p: Floats, positive: Bools, classes: tuple[str, str], threshold: float) -> dict[str, float]:
     """Split conformal limits for each class apart (Vovk, ACML 2012; Sadinle et al., JASA 114 (2019) 223).
 
     A class belongs to the set when `1 - p(class)` is at most its limit: the ceil((n + 1) 0.9)-th smallest of the
-    class's own films, or 1 where there are too few of them to leave the class out.
+    class's own films, or 1 where there are too few of them to leave the class out. No limit is so small that the set
+    would lack the class decided at `threshold`: a network that is right more often than 90 % would give empty sets,
+    which nobody could read. Coverage can only grow by that.
     """
     limits = {}
-    for name, own, members in ((classes[0], p, ~positive), (classes[1], 1 - p, positive)):
+    for name, own, members, least in (
+        (classes[0], p, ~positive, threshold),
+        (classes[1], 1 - p, positive, 1 - threshold),
+    ):
         scores = np.sort(own[members])
         rank = math.ceil((scores.size + 1) * COVERAGE)
-        limits[name] = float(scores[rank - 1]) if rank <= scores.size else 1.0
+        limits[name] = max(float(scores[rank - 1]) if rank <= scores.size else 1.0, least)
     return limits

@@ -19,6 +19,7 @@ from medimg_core.catalog import Population
 from medimg_core.explain import quality
 from medimg_core.explain.registry import Method, Query, methods
 from medimg_core.imaging import prepare
+from medimg_core.inference import gate
 from medimg_core.inference.runtime import Runtime
 from medimg_core.metrics.intervals import bootstrap, percentile_interval
 from medimg_core.training.calibrate import Floats, probabilities
@@ -43,21 +44,26 @@ class Pointing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What the network said to one film; `peaks` and `pointing` by method, empty unless maps were asked for."""
+    """What the network said to one film.
+
+    `peaks` and `pointing` (by method) and `refused` (the input check would not let the film pass) are known only where
+    they were asked for.
+    """
 
     record: Record
     logit: float
     seconds: float
     peaks: Mapping[str, float] = field(default_factory=dict)
     pointing: Mapping[str, Pointing] = field(default_factory=dict)
+    refused: bool = False
 
 
-def ask(runtime: Runtime, records: Sequence[Record], progress: Progress, maps: bool = False) -> tuple[Answer, ...]:
-    """The network's answers to films, with the cheap maps of the CAM family where `maps` is true."""
-    chosen = _cheap_methods(runtime) if maps else ()
+def ask(runtime: Runtime, records: Sequence[Record], progress: Progress, final: bool = False) -> tuple[Answer, ...]:
+    """The network's answers to films; for the `final` measurement with input check and the cheap maps."""
+    chosen = _cheap_methods(runtime) if final else ()
     answers = []
     for done, record in enumerate(records, start=1):
-        answers.append(_answer(runtime, record, chosen))
+        answers.append(_answer(runtime, record, chosen, final))
         if done % 50 == 0:
             progress("Measuring", done / len(records))
     return tuple(answers)
@@ -69,7 +75,7 @@ def _cheap_methods(runtime: Runtime) -> tuple[Method, ...]:
     return tuple(m for m in methods() if m.family == "cam" and m.needs in needs)
 
 
-def _answer(runtime: Runtime, record: Record, chosen: Sequence[Method]) -> Answer:
+def _answer(runtime: Runtime, record: Record, chosen: Sequence[Method], gated: bool) -> Answer:
     image = read_image(record.file)
     x, geometry = prepare(image, runtime.card.input)
     start = time.perf_counter()
@@ -89,7 +95,8 @@ def _answer(runtime: Runtime, record: Record, chosen: Sequence[Method]) -> Answe
                 float(truth.mean()),
                 quality.centre_hit(truth),
             )
-    return Answer(record, float(forward.logits[0]), seconds, peaks, pointing)
+    refused = gated and not gate.check(image, runtime.card).passed
+    return Answer(record, float(forward.logits[0]), seconds, peaks, pointing, refused)
 
 
 def truth_mask(record: Record, shape: tuple[int, int]) -> MaskArray | None:
@@ -135,7 +142,7 @@ def measured_set(
         "n": len(records),
         "positives": int(y.sum()),
         "patients": len(set(patients)),
-        "refused": 0,
+        "refused": sum(a.refused for a in answers),
         "data_hash": data_hash(records),
         "metrics": _metrics(y, p, patients, population.point("balanced").threshold),
         "operating_points": {

@@ -43,11 +43,16 @@ class DataRule:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Which body, from which weights, cut after which layer (`cut`; empty takes the whole body)."""
+    """Which body, from which weights, cut after which layer (`cut`; empty takes the whole body).
+
+    `frozen_until` names the last layer, counted from the input, that never learns: the first layers of an ImageNet
+    body know edges already, cost most of the time, and on few films only learn these films by heart.
+    """
 
     architecture: str
     weights: str = "none"
     cut: str = ""
+    frozen_until: str = ""
     dropout: float = 0.3
 
 
@@ -88,6 +93,8 @@ class Augment:
         gamma, contrast: deviation of the logarithm of the exponent and of the factor.
         brightness: deviation of the offset.
         blur, noise, erase, markers, flip: probability of each.
+        mix: share of films blended with another one of the batch, targets alike (mixup, Zhang et al., ICLR 2018);
+            the evidence term leaves them out.
     """
 
     rotate_degrees: float = 0.0
@@ -102,6 +109,7 @@ class Augment:
     erase: float = 0.0
     markers: float = 0.0
     flip: float = 0.0
+    mix: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
 
     val = measure.ask(runtime, material.split("val"), progress)
     fitted = {name: _fit(val, name, recipe) for name in {rule["set"] for rule in rules}}
-    test = measure.ask(runtime, material.split("test"), progress, maps=True)
+    test = measure.ask(runtime, material.split("test"), progress, final=True)
     populations = [cards.population(rule, fitted[rule["set"]], False) for rule in rules]
     sets = _test_sets(recipe, populations, test)
     populations = [replace(p, fit_for_use=p.id in sets and measure.fit_for_use(sets[p.id])) for p in populations]

@@ -47,7 +47,8 @@ def test_separable_films_keep_finite_and_modest_probabilities() -> None:
     fitted = fit_calibration(z, z > 0, np.array(list("abcdef")), draws=50)
     p = probabilities(z, fitted)
     assert p.min() > 0
-    assert p[3:].mean() == pytest.approx(0.8, abs=1e-4)  # Platt's target (3 + 1) / (3 + 2), met on average
+    # Platt's target is (3 + 1) / (3 + 2); the likelihood equation meets it on the average weighted by the logit.
+    assert np.average(p[3:], weights=z[3:]) == pytest.approx(0.8, abs=1e-4)
     assert all(np.isfinite(draw).all() and draw[0] > 0 for draw in fitted.draws)
 
 
@@ -78,10 +79,21 @@ def test_perfectly_separated_films_have_points_in_order() -> None:
     assert all(0.2 < t < 0.9 for t in thresholds)
 
 
+def test_where_the_balanced_point_promises_95_percent_99_is_asked() -> None:
+    """Balanced lies between 0.3 and 0.4: no positive missed, 6 of 200 negatives called, so 0.97 specific."""
+    negatives = np.concatenate([np.linspace(0.01, 0.3, 194), [0.6, 0.65, 0.7, 0.75, 0.8, 0.82]])
+    positives = np.concatenate([np.linspace(0.4, 0.58, 10), np.linspace(0.85, 0.99, 190)])
+    p = np.concatenate([negatives, positives])
+    rule_out, balanced, rule_in = operating_points(p, np.arange(400) >= 200, PATIENTS[:400])
+    assert 0.3 < balanced.threshold < 0.4
+    assert rule_out.threshold == balanced.threshold  # 0.99 sensitive is reached above it
+    assert 0.75 < rule_in.threshold < 0.8  # 2 of 200 negatives called
+
+
 def test_conformal_limits_by_hand() -> None:
     p = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.05, 0.99])
     positive = np.array([False] * 9 + [True] * 3)
-    limits = conformal_limits(p, positive, ("no", "yes"))
+    limits = conformal_limits(p, positive, ("no", "yes"), 0.5)
     assert limits["no"] == 0.9  # rank ceil(10 * 0.9) = 9 of 9
     assert limits["yes"] == 1.0  # rank ceil(4 * 0.9) = 4 of 3: too few films to leave the class out
 
@@ -89,10 +101,16 @@ def test_conformal_limits_by_hand() -> None:
 def test_conformal_sets_cover_new_films() -> None:
     p = probabilities(LOGITS, Calibration(TRUE_TEMPERATURE, TRUE_SHIFT))
     half = N // 2
-    limits = conformal_limits(p[:half], POSITIVE[:half], ("no", "yes"))
+    limits = conformal_limits(p[:half], POSITIVE[:half], ("no", "yes"), 0.4)
     fresh, truth = p[half:], POSITIVE[half:]
     assert (1 - fresh[truth] <= limits["yes"]).mean() == pytest.approx(0.9, abs=0.025)
     assert (fresh[~truth] <= limits["no"]).mean() == pytest.approx(0.9, abs=0.025)
+
+
+def test_the_decided_class_is_always_in_the_set() -> None:
+    p = np.concatenate([np.linspace(0.001, 0.05, 90), np.linspace(0.95, 0.999, 90)])
+    limits = conformal_limits(p, np.arange(180) >= 90, ("no", "yes"), 0.3)
+    assert limits == {"no": 0.3, "yes": 0.7}  # the 90 % ranks alone, 0.05 and 0.05, would leave 0.06 to 0.94 empty
 
 
 def test_one_class_cannot_be_calibrated() -> None:
