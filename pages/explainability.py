@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from medimg_core.errors import MedImgError
@@ -31,16 +33,29 @@ def progress(running: tuple[Job, ...]) -> None:
     left = [job for job in running if not job.done.is_set()]
     if len(left) < len(running):
         st.rerun()
+    if row(words.progress([(job.title, job.share) for job in left]), "Stop"):
+        session.workspace().jobs.stop()
+
+
+def row(text: str, button: str) -> bool:
+    """One line between the panes and the footer; True when its button was pressed."""
     with st.container(key="work", horizontal=True, vertical_alignment="center"):
-        st.html(
-            f"<span class='mi q'>{words.progress([(job.title, job.share) for job in left])}</span>", width="content"
-        )
-        if st.button("Stop", key="stop-work", type="tertiary"):
-            session.workspace().jobs.stop()
+        st.html(f"<span class='mi q'>{text}</span>", width="content")
+        return bool(st.button(button, key="work-button", type="tertiary"))
 
 
-def show(case: session.Case, image: Image) -> str:
-    """The panes of an open film; returns the right end of the footer."""
+def work(answer: Answer, names: list[str], target: str) -> None:
+    """The line about what is being computed or was stopped."""
+    halted = maps.stopped(answer, names, target)
+    if running := session.workspace().jobs.running():
+        progress(tuple(running))
+    elif halted and row(f"{words.STOPPED}: {', '.join(halted)}", "Go on"):
+        maps.again(answer, names, target)
+        st.rerun()
+
+
+def show(case: session.Case, image: Image, place: Any) -> str:
+    """The panes of an open film; `place` is for the line below. Returns the right end of the footer."""
 
     def picture() -> None:
         stage.preview(case, "explainability")
@@ -56,6 +71,8 @@ def show(case: session.Case, image: Image) -> str:
     except MedImgError as error:
         return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture)
     got = stage.side_by_side(case, answer, shown, names, target)
+    with place:
+        work(answer, names, target)
     if got.slots and got.slots != names:
         st.session_state[SLOTS] = got.slots
         maps.again(answer, got.slots, target)
@@ -66,7 +83,7 @@ def show(case: session.Case, image: Image) -> str:
     return answers.maps_provenance(answer, shown.layers)
 
 
-def main() -> str:
+def main(place: Any) -> str:
     """The state of the open case; returns the right end of the footer."""
     case = session.current()
     if case is None:
@@ -75,13 +92,12 @@ def main() -> str:
     if case.image is None:
         panel = failure_panel(case.study.failures[0])
         return stage.beside(panel, lambda: stage.black("explainability", words.UNREADABLE_PICTURE))
-    return show(case, case.image)
+    return show(case, case.image, place)
 
 
 with page(patient=True):
-    with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None):
-        right = main()
-    with st.container(key="work-place"):  # always there, so that the footer keeps its place among the elements
-        if work := session.workspace().jobs.running():
-            progress(tuple(work))
+    room = st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None)
+    below = st.container(key="work-place")  # always there, so that the footer keeps its place among the elements
+    with room:
+        right = main(below)
     footer(right)

@@ -54,8 +54,15 @@ def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
     return Shown(ready, views)
 
 
+def stopped(answer: Answer, names: Sequence[str], target: str) -> list[str]:
+    """Titles of the methods that the reader stopped."""
+    jobs: Jobs = session.workspace().jobs
+    found = [jobs.get(_key(answer, name, target)) for name in dict.fromkeys(names)]
+    return [job.title for job in found if job is not None and isinstance(job.error, Cancelled)]
+
+
 def again(answer: Answer, names: Sequence[str], target: str) -> None:
-    """Let methods that were stopped or failed be started once more: the reader chose them again."""
+    """Let methods that were stopped or failed be started once more."""
     jobs: Jobs = session.workspace().jobs
     for name in names:
         job = jobs.get(_key(answer, name, target))

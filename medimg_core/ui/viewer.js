@@ -213,7 +213,6 @@ class Viewer {
     if (spec.image === null) frame.classList.add("none");
     frame.append(canvas, ...pane.corners, pane.note);
     pane.said = spec.note;
-    pane.note.classList.toggle("calm", spec.calm);
     box.append(frame);
     if (spec.title || spec.slot !== null) box.append(this.caption(pane, spec));
     if (spec.open) {
@@ -436,6 +435,7 @@ class Viewer {
     const note = this.note(pane, film, map, method);
     set(pane.note, note);
     pane.note.hidden = !note;
+    pane.note.classList.toggle("calm", pane.calm || (pane.slot !== null && !map)); // waiting is nothing to warn of
     pane.note.classList.toggle("alone", !film);
   }
 

@@ -30,7 +30,7 @@ NO_MAPS = "No map: this picture was not analysed."
 NO_MAPS_WHY = "The page Diagnosis says why."
 ASK_THERE = "The page Diagnosis asks for age and view first."
 COMPUTING = "Being computed"
-STOPPED = "Stopped. Choose the method again to compute it."
+STOPPED = "Stopped"
 SCALE = "Colour bar: 1.0 is the 99th percentile on the test set"
 LOST = "This picture could not be fetched. Reload the page and open the case again."
 

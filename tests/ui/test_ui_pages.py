@@ -291,6 +291,36 @@ def test_six_methods_side_by_side_with_verdicts(app: AppTest) -> None:
     assert "1.0 = 99th percentile of the method on the test set" in text(app)
 
 
+def test_slow_maps_are_computed_beside_the_page_and_can_be_stopped(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medimg_core.ui import service
+
+    made = service.explain
+
+    def endless(image: object, card: object, names: tuple[str, ...], *rest: object, **more: Any) -> object:
+        while names == ("scorecam",):
+            more["progress"](0.4)
+        return made(image, card, names, *rest, **more)
+
+    monkeypatch.setattr(service, "explain", endless)
+    upload(app, dicom_film(3, 0.4))
+    app.switch_page("pages/explainability.py").run()
+    assert "Being computed:" in text(app)
+    assert {"gradcam", "layercam"} <= set(viewers(app)[0]["maps"])
+    app.button(key="work-button").click().run()
+    for _ in range(100):
+        if "Stopped: " in text(app):
+            break
+        time.sleep(0.1)
+        app.run()
+    assert "Score-CAM" in text(app)
+    assert viewers(app)[0]["methods"]["scorecam"]["waiting"] == "Stopped"
+    monkeypatch.setattr(service, "explain", made)
+    app.button(key="work-button").click().run()
+    assert set(finished(app)["maps"]) >= {"scorecam", "occlusion"}
+
+
 def test_an_export_is_a_picture_with_its_provenance(app: AppTest) -> None:
     upload(app, dicom_film(3, 0.4))
     app.switch_page("pages/explainability.py").run()
