@@ -118,6 +118,7 @@ _ALTERATIONS: Mapping[str, tuple[str, Callable[[Pixels, Pixels], Pixels]]] = {
     "left half": ("chest_cropped", lambda film, other: film[:, : film.shape[1] // 2]),
     "right half": ("chest_cropped", lambda film, other: film[:, film.shape[1] // 2 :]),
     "upper 45 %": ("chest_cropped", lambda film, other: film[: film.shape[0] * 45 // 100]),
+    "upper left quarter": ("chest_cropped", lambda film, other: film[: film.shape[0] // 2, : film.shape[1] // 2]),
     "two films side by side": ("chest_several", _beside),
     "two films one below the other": ("chest_several", _below),
     "film beside a limb": ("chest_several", _beside),
