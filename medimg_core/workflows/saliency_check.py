@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core import catalog
 from medimg_core.catalog import ModelCard
 from medimg_core.errors import BadTable, Cancelled
 from medimg_core.explain import Query, compute, method, quality, scorecam, target_weights
@@ -116,11 +115,14 @@ class Plan:
         return frozenset(films[i].id for i in order[:most])
 
 
+STANDARD = Plan()
+
+
 def measure_films(
     card: ModelCard,
     films: Sequence[Film],
     methods: Sequence[str] | str,
-    plan: Plan = Plan(),
+    plan: Plan = STANDARD,
     *,
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -243,7 +245,7 @@ def saliency_check(
     split: str,
     methods: Sequence[str] | str = "all",
     out: Path | None = None,
-    plan: Plan = Plan(),
+    plan: Plan = STANDARD,
     *,
     label: str = "label",
     progress: Callable[[float], None] = lambda share: None,
@@ -281,7 +283,7 @@ def measure(
     manifest: Path,
     split: str,
     methods: Sequence[str] | str = "all",
-    plan: Plan = Plan(),
+    plan: Plan = STANDARD,
 ) -> dict[str, Any]:
     """The numbers that `evaluation.json` needs from one manifest: `saliency` and `saliency_scales`."""
     checks = saliency_check(card, manifest, split, methods, plan=plan)
@@ -289,45 +291,3 @@ def measure(
         "saliency": {check.method: check.as_json() for check in checks},
         "saliency_scales": {check.method: check.scale for check in checks},
     }
-
-
-def complete_evaluation(
-    card: ModelCard,
-    data: Path,
-    methods: Sequence[str] | str = "all",
-    plan: Plan = Plan(),
-    *,
-    progress: Callable[[float], None] = lambda share: None,
-) -> None:
-    """Fill `saliency` of every test set and `saliency_scales` in a model folder's `evaluation.json`.
-
-    Each data set is measured once; a test set takes the films whose ids its predictions name. The scale of a method
-    is taken over all test films together. Only these two keys change; the hashes are written anew.
-
-    Args:
-        data: folder with one folder a data set, `<data_set>/manifest.csv`.
-    """
-    described: dict[str, Any] = json.loads(json.dumps(catalog.evaluation(card)))
-    sets = described["test_sets"]
-    rows: dict[tuple[str, str], dict[str, list[Row]]] = {}
-    places = sorted({(s["data_set"], s["split"]) for s in sets.values()})
-    for done, (data_set, split) in enumerate(places):
-        wanted = {i for s in sets.values() if (s["data_set"], s["split"]) == (data_set, split) for i in _ids(s)}
-        films = [f for f in read_films(data / data_set / "manifest.csv", split, card) if f.id in wanted]
-
-        def tick(share: float, done: int = done) -> None:
-            progress((done + share) / len(places))
-
-        rows[data_set, split] = measure_films(card, films, methods, plan, progress=tick)
-    for test_set in sets.values():
-        found = rows[test_set["data_set"], test_set["split"]]
-        checks = (summarise(name, rows_, _ids(test_set)) for name, rows_ in found.items())
-        test_set["saliency"] = {check.method: check.as_json() for check in checks if check is not None}
-    names = method_names(card, methods)
-    described["saliency_scales"] = {name: scale([row for r in rows.values() for row in r[name]]) for name in names}
-    (card.folder / "evaluation.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    catalog.write_hashes(card.folder)
-
-
-def _ids(test_set: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(test_set["predictions"]["id"])

@@ -17,7 +17,6 @@ from medimg_core.errors import BadTable, Cancelled, UnreadableImage
 from medimg_core.workflows.saliency_check import (
     Plan,
     Row,
-    complete_evaluation,
     mean_interval,
     measure,
     measure_films,
@@ -25,6 +24,7 @@ from medimg_core.workflows.saliency_check import (
     scale,
     summarise,
 )
+from medimg_core.workflows.saliency_complete import complete_evaluation, main
 from medimg_core.workflows.saliency_films import Film, read_films, truth_mask
 from model_folder import TINY_BASELINE, TINY_MODEL, copy_model, film_pixels
 
@@ -214,7 +214,7 @@ def test_completing_an_evaluation_changes_two_keys_and_the_hashes(tmp_path: Path
     ):
         described["test_sets"][name] |= {"data_set": data_set, "split": "test", "saliency": {}}
         described["test_sets"][name]["predictions"]["id"] = [f"f{i}" for i in ids]
-    described["saliency_scales"] = {}
+    described["saliency_scales"] = {"hirescam": 7.0, "cam": 7.0}
     (folder / "evaluation.json").write_text(json.dumps(described))
     card = read_card(folder)
     complete_evaluation(card, tmp_path / "data", "cam,gradients", QUICK)
@@ -225,14 +225,20 @@ def test_completing_an_evaluation_changes_two_keys_and_the_hashes(tmp_path: Path
         "adults_ap": 3,
     }
     assert after["test_sets"]["children"]["saliency"]["cam"]["truth"] == "lung mask"
-    assert set(after["saliency_scales"]) == {"cam", "gradients"}
-    assert all(v > 0 for v in after["saliency_scales"].values())
+    assert set(after["saliency_scales"]) == {"cam", "gradients", "hirescam"}
+    assert after["saliency_scales"]["hirescam"] == 7.0  # not asked for
+    assert 0 < after["saliency_scales"]["cam"] != 7.0
     for described_set in (*described["test_sets"].values(), *after["test_sets"].values()):
         described_set.pop("saliency")
     assert {**described, "saliency_scales": 0} == {**after, "saliency_scales": 0}
     digest = hashlib.sha256((folder / "evaluation.json").read_bytes()).hexdigest()
     assert catalog.hashes(card)["evaluation.json"] == digest
     assert explain.verdict(card, "cam", "adults_pa").measured
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no_such_model", "--data", str(tmp_path)]) == 2
+    assert "no model named 'no_such_model'" in capsys.readouterr().err
 
 
 @pytest.mark.shared
