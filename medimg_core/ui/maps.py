@@ -70,10 +70,11 @@ def again(answer: Answer, names: Sequence[str], target: str) -> None:
             jobs.forget(_key(answer, name, target))
 
 
-def export(answer: Answer, name: str, target: str, query: Mapping[str, str]) -> bytes:
+def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapping[str, str]) -> bytes:
     """A PNG of one map as the reader sees it, with its provenance.
 
     Args:
+        space: the session's workspace; the route that calls this knows no session.
         query: `opacity`, `threshold`, `centre`, `width`, `kind` as the viewer has them.
 
     Raises:
@@ -91,7 +92,8 @@ def export(answer: Answer, name: str, target: str, query: Mapping[str, str]) -> 
     window = None
     if look["width"] > 0 and kind in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         window = Window(look["centre"], look["width"], kind)  # type: ignore[arg-type]
-    saliency = explain(answer.image, answer.card, (name,), target, answer=answer.found.answer)[0]
+    asked = answer.found.answer
+    saliency = explain(answer.image, answer.card, (name,), target, answer=asked, cache=space.maps)[0]
     population = words.capitalised(answer.found.population.title)
     look = {key: min(max(look[key], 0.0), 1.0) for key in ("opacity", "threshold")}
     return overlay_png(answer.image, saliency, window=window, population=population, **look)
@@ -119,9 +121,10 @@ def _note(job: Job, digest: str) -> str:
 def _view(answer: Answer, name: str, target: str, raw: bool, waiting: str) -> MethodView:
     judged = verdict(answer.card, name, answer.found.population.id)
     file = f"evidence-{name}-{answer.image.digest[:8]}.png"
-    token = session.workspace().case.give(
+    space = session.workspace()
+    token = space.case.give(
         ("export", answer.image.digest, answer.told, name, target),
-        partial(export, answer, name, target),
+        partial(export, answer, name, target, space),
         "image/png",
         file,
     )

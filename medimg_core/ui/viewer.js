@@ -191,7 +191,7 @@ class Viewer {
 
   // ---- stage ----------------------------------------------------------------------------------------------------
   stage() {
-    const { data } = this, thumbs = data.panes.some((p) => p.open);
+    const { data } = this, thumbs = data.panes.some((p) => p.opens);
     const body = el("div", thumbs ? "body thumbs" : "body"), grid = el("div", "panes");
     grid.style.setProperty("--columns", data.columns);
     this.panes = data.panes.map((p) => this.pane(p, grid));
@@ -206,7 +206,7 @@ class Viewer {
   }
 
   pane(spec, grid) {
-    const box = el("figure", spec.open ? "pane open" : "pane"), frame = el("div", "frame"), canvas = el("canvas", "draw");
+    const box = el("figure", spec.opens ? "pane open" : "pane"), frame = el("div", "frame"), canvas = el("canvas", "draw");
     const pane = { ...spec, frame, canvas, corners: [0, 1, 2, 3].map((i) => el("span", "corner c" + i)), note: el("span", "note") };
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", spec.alt);
@@ -215,10 +215,10 @@ class Viewer {
     pane.said = spec.note;
     box.append(frame);
     if (spec.title || spec.slot !== null) box.append(this.caption(pane, spec));
-    if (spec.open) {
+    if (spec.opens) {
       box.tabIndex = 0;
       box.setAttribute("role", "button");
-      box.onclick = () => this.setTriggerValue("open", spec.open);
+      box.onclick = () => this.setTriggerValue("open", spec.opens);
       box.onkeydown = (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); box.onclick(); } };
     } else if (spec.image !== null) {
       this.gestures(frame);
@@ -445,9 +445,9 @@ class Viewer {
     if (!film) return pane.said;
     if (pane.slot !== null && !map) return method?.waiting ?? "";
     if (!map) return pane.said;
-    if (!look.map) return data.words.off ?? "";
+    if (!look.map) return data.words.off;
     if (map.raised && map.max < look.threshold) return data.words.empty.replace("{maximum}", figure(map.max));
-    return pane.said || (data.words.on ?? "");
+    return pane.said;
   }
 
   pressed() {

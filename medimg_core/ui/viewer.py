@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,12 @@ class Stage:
     slots: Sequence[str] = ()
     series: bool = False
     start: int = 0
-    note_on: str = ""
     note_off: str = ""
     corners: bool = True
+
+
+def _rerun() -> None:
+    """Streamlit hands a value back only where there is a callback for it; running the page again is all we want."""
 
 
 def viewer(
@@ -133,7 +136,7 @@ def viewer(
         "id": key,
         "images": list(films),
         "maps": dict(layers or {}),
-        "panes": [_pane(pane) for pane in panes],
+        "panes": [asdict(pane) for pane in panes],
         "ramps": palette.RAMPS,
         "presets": films[0]["presets"] if films else [],
         "columns": stage.columns,
@@ -142,18 +145,17 @@ def viewer(
         "opacity": palette.OPACITY,
         "threshold": palette.THRESHOLD,
         "bar": stage.bar,
-        "picker": _picker(stage.picker),
-        "methods": {name: _method(view) for name, view in stage.methods.items()},
+        "picker": asdict(stage.picker) if stage.picker else None,
+        "methods": {name: asdict(view) for name, view in stage.methods.items()},
         "slots": list(stage.slots),
         "series": stage.series,
         "start": stage.start,
         "corners": stage.corners,
-        "words": {"empty": words.EMPTY_NOTE, "lost": words.LOST, "on": stage.note_on, "off": stage.note_off},
+        "words": {"empty": words.EMPTY_NOTE, "lost": words.LOST, "off": stage.note_off},
     }
-    ignore: Callable[[], None] = lambda: None  # noqa: E731
     # In a list, because Streamlit looks for data frames in a dict and loads pandas for that: 150 MB.
     return _component(
-        key=key, data=[data], height="stretch", on_open_change=ignore, on_pick_change=ignore, on_slots_change=ignore
+        key=key, data=[data], height="stretch", on_open_change=_rerun, on_pick_change=_rerun, on_slots_change=_rerun
     )
 
 
@@ -214,41 +216,4 @@ def layer(drawn: Layer, digest: str, tokens: Tokens) -> dict[str, Any]:
         "h": rows,
         "scale": drawn.scale or 1.0,
         "max": drawn.maximum,
-    }
-
-
-def _pane(pane: Pane) -> dict[str, Any]:
-    return {
-        "image": pane.image,
-        "alt": pane.alt,
-        "slot": pane.slot,
-        "title": pane.title,
-        "note": pane.note,
-        "calm": pane.calm,
-        "open": pane.opens,
-    }
-
-
-def _picker(picker: Picker | None) -> dict[str, Any] | None:
-    if picker is None:
-        return None
-    options = [list(option) for option in picker.options]
-    return {
-        "label": picker.label,
-        "options": options,
-        "value": picker.value,
-        "server": picker.server,
-        "visible": picker.visible,
-    }
-
-
-def _method(view: MethodView) -> dict[str, str]:
-    marks = {"full": "yes", "half": "part", "hollow": "no"}
-    return {
-        "title": view.title,
-        "mark": marks.get(view.mark, ""),
-        "verdict": view.verdict,
-        "waiting": view.waiting,
-        "link": view.link,
-        "file": view.file,
     }
