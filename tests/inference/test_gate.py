@@ -217,6 +217,7 @@ def picture(path: Path) -> Image:
     return Image(np.asarray(pixels, np.uint8), "RGB", digest="")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("data_set", ["chest_xray_children", "chest_xray_adults", "lung_fields"])
 def test_at_most_two_of_a_hundred_films_are_refused(shared: Path, shipped: ModelCard, data_set: str) -> None:
