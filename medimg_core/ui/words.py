@@ -281,7 +281,10 @@ def trust(verdict: Verdict | None) -> str:
     """Whether such maps deserve trust on this model, in a sentence."""
     if verdict is None or not verdict.measured:
         return "How well such maps point was not measured on films like this one."
-    return f"{verdict.words.rstrip('.')}."
+    first, _, rest = verdict.words.rstrip(".").partition(" ")
+    verb = {"Points": "points", "Points,": "points,", "Better": "is better", "Fails:": "fails:"}.get(first)
+    said = f"The map {verb} {rest}" if verb else verdict.words.rstrip(".")
+    return f"{said}, against {verdict.truth}." if verdict.truth and first != "Fails:" else f"{said}."
 
 
 def of_hundred(count: float, condition: str, prevalence: float) -> str:

@@ -215,6 +215,27 @@ def test_below_floor_quotes_the_floor_only_where_it_is_broken() -> None:
     assert "0.80" not in words.below_floor(Interval(0.85, 0.8, 0.9))
 
 
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("Points better than chance: 0.76", "The map points better than chance: 0.76, against opacity boxes."),
+        ("Points, but noisy: 0.55", "The map points, but noisy: 0.55, against opacity boxes."),
+        (
+            "Better than chance but coarse: 0.48",
+            "The map is better than chance but coarse: 0.48, against opacity boxes.",
+        ),
+        ("Fails: same map. Not for location", "The map fails: same map. Not for location."),
+    ],
+)
+def test_trust_in_a_map_is_a_sentence(verdict: str, said: str) -> None:
+    truth = "" if verdict.startswith("Fails") else "opacity boxes"
+    assert words.trust(Verdict("full", verdict, measured=True, truth=truth)) == said
+
+
+def test_trust_that_was_not_measured_is_said() -> None:
+    assert words.trust(None) == "How well such maps point was not measured on films like this one."
+
+
 def test_map_off_gives_the_reason() -> None:
     failing = Verdict("hollow", "Points no better than chance", measured=True)
     assert words.map_off(True, failing) == "Map off: it points no better than chance in this population"
