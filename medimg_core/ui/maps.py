@@ -9,7 +9,6 @@ from functools import partial
 
 from medimg_core.errors import BadRequest, Cancelled
 from medimg_core.explain import method, verdict
-from medimg_core.explain.registry import Progress
 from medimg_core.render import overlay_png
 from medimg_core.types import Window
 from medimg_core.ui import palette, routes, service, session, words
@@ -41,7 +40,7 @@ def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
     for name in wanted:
         if name in ready:
             continue
-        work = partial(_one, answer, name, target, space)
+        work = partial(service.one_layer, answer, name, target, space)
         job = space.jobs.start(_key(answer, name, target), method(name).title, work)
         if job.done.is_set() and job.error is None:
             ready[name] = job.result
@@ -101,10 +100,6 @@ def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapp
 
 def _key(answer: Answer, name: str, target: str) -> tuple[str, str, str, str]:
     return (answer.image.digest, answer.card.ref.hash, name, target)
-
-
-def _one(answer: Answer, name: str, target: str, space: Workspace, progress: Progress) -> Layer:
-    return service.layers(answer, [name], target, space, progress)[name]
 
 
 def _note(job: Job, digest: str) -> str:

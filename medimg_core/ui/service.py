@@ -61,29 +61,27 @@ def _answer(image: Image, card: ModelCard, told: str | None) -> Answer:
     return Answer(image, told, replace(found, place=where), as_layer(saliency, card), trust)
 
 
-def layers(
-    answer: Answer,
-    names: Sequence[str],
-    target: str,
-    space: Workspace,
-    progress: Progress = lambda share: None,
-) -> dict[str, Layer]:
-    """Maps by method; those made before come from the session's cache, the others are made now.
+def layers(answer: Answer, names: Sequence[str], target: str, space: Workspace) -> dict[str, Layer]:
+    """Maps by method; see `one_layer`."""
+    return {name: one_layer(answer, name, target, space) for name in names}
+
+
+def one_layer(
+    answer: Answer, name: str, target: str, space: Workspace, progress: Progress = lambda share: None
+) -> Layer:
+    """One map; made before, it comes from the session's memory.
 
     Args:
-        space: the session's workspace, given because jobs run beside the page and know no session.
+        space: the session's workspace, given because jobs and routes run beside the page and know no session.
         progress: called between the passes of slow methods.
     """
     card, asked = answer.card, answer.found.answer
-    out: dict[str, Layer] = {}
-    for name in names:  # one by one: a map on the source grid is as large as the film
 
-        def make(name: str = name) -> Layer:
-            made = explain(answer.image, card, (name,), target, answer=asked, progress=progress, cache=space.maps)
-            return as_layer(made[0], card)
+    def make() -> Layer:
+        made = explain(answer.image, card, (name,), target, answer=asked, progress=progress, cache=space.maps)
+        return as_layer(made[0], card)
 
-        out[name] = space.remember(("layer", answer.image.digest, card.ref.hash, name, target), make)
-    return out
+    return space.remember(("layer", answer.image.digest, card.ref.hash, name, target), make)
 
 
 def side_by_side(card: ModelCard) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image
 from medimg_core.ui import pixels, service, session, words
 from medimg_core.ui.answer import Answer
@@ -14,7 +16,7 @@ from medimg_core.ui.answer import names as names_of
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.session import Case
-from medimg_core.ui.viewer import Pane, Picker, Stage, film, layer, viewer
+from medimg_core.ui.viewer import Pane, Picker, Stage, film, later_layer, layer, viewer
 
 
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
@@ -45,9 +47,16 @@ def with_map(case: Case, answer: Answer) -> None:
     if answer.layer is None:
         preview(case, "diagnosis")
         return
-    card, tokens = answer.card, session.workspace().case
+    card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
-    drawn = service.layers(answer, [m.name for m in fast], answer.layer.target, session.workspace())
+    entries = {}
+    for m in fast:
+        if m.name == answer.layer.method:
+            entries[m.name] = layer(answer.layer, digest, space.case)
+        else:
+            make = partial(service.one_layer, answer, m.name, answer.layer.target, space)
+            scale = scale_of(card, m.name)
+            entries[m.name] = later_layer(m.name, answer.layer.target, scale, digest, space.case, make)
     scaled = answer.layer.scale is not None
     stage = Stage(
         shown=answer.map_trusted,
@@ -55,7 +64,6 @@ def with_map(case: Case, answer: Answer) -> None:
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
     )
-    entries = {name: layer(map_, image.digest, tokens) for name, map_ in drawn.items()}
     pane = Pane(0, "The film with the map of its evidence")
     viewer(f"diagnosis-{case.number}-{image.digest[:16]}-{case.who}", films([image]), [pane], stage, entries)
 

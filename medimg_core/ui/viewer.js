@@ -76,12 +76,15 @@ class Viewer {
   async map(id) {
     const map = this.maps.get(id);
     if (!map || map.raised) return;
-    map.values = new Float32Array(await load(map.url)).map((v) => v / map.scale);
+    const buffer = await load(map.url);
+    [map.h, map.w] = new Int32Array(buffer, 0, 2);
+    map.values = new Float32Array(buffer, 8).map((v) => v / map.scale);
     const image = this.data.images[0], side = this.data.columns > 1 ? 448 : 640; // fine enough for a smooth outline
     const shrink = Math.min(1, side / Math.max(image.w, image.h));
     map.rw = Math.max(map.w, Math.round(image.w * shrink));
     map.rh = Math.max(map.h, Math.round(image.h * shrink));
     map.raised = raise(map, map.rw, map.rh);
+    map.max ??= map.raised.reduce((a, b) => Math.max(a, b), 0);
     map.canvas = Object.assign(el("canvas"), { width: map.rw, height: map.rh });
   }
 
@@ -90,13 +93,18 @@ class Viewer {
       await Promise.all(this.panes.map((p) => (this.imageOf(p) === null ? null : this.film(this.imageOf(p)))));
       if (this.closed) return;
       this.later();
-      await Promise.all([...this.maps.keys()].map((id) => this.map(id)));
+      await Promise.all(this.panes.map((p) => this.map(this.mapOf(p))));
     } catch {
       if (this.closed) return;
       this.lost = true;
     }
     this.complete = true;
     this.later();
+  }
+
+  fetchLate(id) { // a method that was not shown before
+    const map = this.maps.get(id);
+    map.asked ??= this.map(id).then(() => this.later(), () => { this.lost = true; this.later(); });
   }
 
   imageOf(pane) {
@@ -390,13 +398,31 @@ class Viewer {
     canvas.width = Math.round(frame.clientWidth * dpr); // also wipes it: nothing of another image can stay
     canvas.height = Math.round(frame.clientHeight * dpr);
     const map = this.maps.get(this.mapOf(pane));
+    if (map && !map.raised && this.complete) this.fetchLate(this.mapOf(pane));
     this.words(pane, film, map);
     if (!film?.stored || !canvas.width || !canvas.height) return;
     this.refreshFilm(film);
     const box = this.place(frame, film.image, dpr);
-    c.imageSmoothingQuality = "high";
-    c.drawImage(film.canvas, box.x, box.y, box.w, box.h);
+    this.drawFilm(c, film, box);
     if (map?.raised && this.look.map) this.drawMap(c, map, box, dpr);
+  }
+
+  drawFilm(c, film, box) {
+    const w = Math.round(box.w), h = Math.round(box.h);
+    if (w >= film.image.w || this.look.zoom > 1) {
+      c.imageSmoothingQuality = "high";
+      c.drawImage(film.canvas, box.x, box.y, box.w, box.h);
+      return;
+    }
+    const now = `${w} ${h} ${film.painted}`; // shrinking a large film well is slow: once for all panes and redraws
+    if (film.shrunk !== now) {
+      film.small = Object.assign(el("canvas"), { width: w, height: h });
+      const pen = film.small.getContext("2d");
+      pen.imageSmoothingQuality = "high";
+      pen.drawImage(film.canvas, 0, 0, w, h);
+      film.shrunk = now;
+    }
+    c.drawImage(film.small, Math.round(box.x), Math.round(box.y));
   }
 
   drawMap(c, map, box, dpr) {

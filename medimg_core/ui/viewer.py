@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -208,12 +209,22 @@ def thumbnail(key: str, tokens: Tokens, make: Callable[[], bytes], size: tuple[i
 
 def layer(drawn: Layer, digest: str, tokens: Tokens) -> dict[str, Any]:
     """A map for the viewer."""
-    rows, columns = drawn.values.shape
-    key = ("map", digest, drawn.method, drawn.target)
-    return {
-        "url": routes.url(tokens.give(key, lambda _: drawn.values.astype("<f4").tobytes())),
-        "w": columns,
-        "h": rows,
-        "scale": drawn.scale or 1.0,
-        "max": drawn.maximum,
-    }
+    token = tokens.give(_map_key(digest, drawn.method, drawn.target), lambda _: payload(drawn))
+    return {"url": routes.url(token), "scale": drawn.scale or 1.0, "max": drawn.maximum}
+
+
+def later_layer(
+    method: str, target: str, scale: float | None, digest: str, tokens: Tokens, make: Callable[[], Layer]
+) -> dict[str, Any]:
+    """A map that is made when the browser asks for it: the reader chose its method."""
+    token = tokens.give(_map_key(digest, method, target), lambda _: payload(make()))
+    return {"url": routes.url(token), "scale": scale or 1.0, "max": None}
+
+
+def payload(drawn: Layer) -> bytes:
+    """Rows and columns as int32, then float32 `[rows, columns]`, little endian."""
+    return struct.pack("<ii", *drawn.values.shape) + drawn.values.astype("<f4").tobytes()
+
+
+def _map_key(digest: str, method: str, target: str) -> tuple[str, str, str, str]:
+    return ("map", digest, method, target)
