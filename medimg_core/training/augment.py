@@ -70,6 +70,10 @@ def _intensity(x: FloatArray, how: Augment, rng: np.random.Generator) -> FloatAr
     x = np.clip(x + np.float32(rng.normal(0, how.brightness)), 0, 1)
     if rng.random() < how.blur:
         x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2)), np.float32).reshape(x.shape)
+    if rng.random() < how.sharpen:
+        # Unsharp mask: an original of many pixels, averaged down, is sharper than a stored film made larger.
+        soft = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.6, 1.5)), np.float32).reshape(x.shape)
+        x = np.clip(x + np.float32(rng.uniform(0.3, 2.0)) * (x - soft), 0, 1)
     if rng.random() < how.noise:
         x = np.clip(x + rng.normal(0, rng.uniform(0.005, 0.035), x.shape).astype(np.float32), 0, 1)
     return x

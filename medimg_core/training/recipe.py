@@ -92,7 +92,7 @@ class Augment:
         shift: largest move, as a share of the side.
         gamma, contrast: deviation of the logarithm of the exponent and of the factor.
         brightness: deviation of the offset.
-        blur, noise, erase, markers, flip: probability of each.
+        blur, sharpen, noise, erase, markers, flip: probability of each.
         mix: share of films blended with another one of the batch, targets alike (mixup, Zhang et al., ICLR 2018);
             the evidence term leaves them out.
     """
@@ -105,6 +105,7 @@ class Augment:
     contrast: float = 0.0
     brightness: float = 0.0
     blur: float = 0.0
+    sharpen: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
     markers: float = 0.0

@@ -9,7 +9,7 @@ from medimg_core.training.recipe import Augment
 GRID = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32, 1)
 MASK = np.zeros((32, 32), bool)
 MASK[8:16, 4:12] = True
-EVERYTHING = Augment(12, (0.8, 1.2), 0.1, 0.1, 0.3, 0.2, 0.1, 1.0, 1.0, 1.0, 1.0, 0.5)
+EVERYTHING = Augment(12, (0.8, 1.2), 0.1, 0.1, 0.3, 0.2, 0.1, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
 
 
 def test_zeros_change_nothing() -> None:
@@ -63,3 +63,14 @@ def test_markers_stand_near_a_border_and_do_not_cover_the_chest() -> None:
     assert inked[:, :60].any()
     assert inked[:, -60:].any()
     assert not inked[110:150, 60:130].any()
+
+
+def test_blur_softens_edges_and_sharpen_raises_them() -> None:
+    edge = np.where(np.arange(32) < 16, 0.4, 0.6).astype(np.float32)[None, :, None].repeat(32, axis=0)
+
+    def steepest(how: Augment) -> float:
+        return float(np.abs(np.diff(augment(edge, None, how, np.random.default_rng(1))[0][..., 0], axis=1)).max())
+
+    assert steepest(Augment()) == pytest.approx(0.2)
+    assert steepest(Augment(blur=1.0)) < 0.15
+    assert steepest(Augment(sharpen=1.0)) > 0.22
