@@ -193,8 +193,10 @@ def _evidence(answer: Answer) -> str:
     trust = words.trust(answer.verdict)
     if drawn is None or answer.state == "unfit":
         return trust
-    where = words.evidence(answer.found.place, drawn.maximum, palette.THRESHOLD, drawn.scale is not None)
-    return f"{where} {trust}"
+    scaled = drawn.scale is not None
+    where = words.evidence(answer.found.place, drawn.maximum, palette.THRESHOLD, scaled)
+    shown = drawn.maximum >= palette.THRESHOLD if scaled else drawn.maximum > 0
+    return f"{where} {trust}" if shown else where  # trust is of use only where there is something to look at
 
 
 def _second(answer: Answer, card: ModelCard) -> str:

@@ -80,30 +80,33 @@ def axis(number: Interval, points: tuple[OperatingPoint, ...]) -> str:
     marks = "".join(f"<i class='point' style='left:{p.threshold:.1%}'></i>" for p in points)
     value, low, high = number.value, number.low, number.high
     said = f"{value:.0%}, 95 % interval {low:.0%} to {high:.0%}"
+    places = _apart([p.threshold for p in points])
     ends = "".join(
         f"<em class='{side}' style='left:{at}'><br>{text}</em>"
         for side, at, text in (("l", "0", "0"), ("r", "100%", "100\u00a0%"))
-        if not any(abs(p.threshold - (side == "r")) < 0.08 for p in points)
+        if not any(abs(place - (side == "r")) < 0.15 for place in places)
     )
     return (
         f"<div class='mi-axis' role='img' aria-label='{said}'><i class='base'></i>"
-        f"<i class='end' style='left:0'></i><i class='end' style='left:100%'></i>{marks}{_names(points)}{ends}"
+        f"<i class='end' style='left:0'></i><i class='end' style='left:100%'></i>{marks}{_names(points, places)}{ends}"
         f"<i class='range' style='left:{low:.1%};width:{high - low:.1%}'></i>"
         f"<i class='dot' style='left:{value:.1%}'></i></div>"
     )
 
 
-def _names(points: tuple[OperatingPoint, ...]) -> str:
-    """Names of the operating points. Near neighbours are moved apart; at the ends they stay inside the panel."""
-    places = [p.threshold for p in points]
+def _apart(places: list[float]) -> list[float]:
+    """Where names stand so that near neighbours do not write over each other and none leaves the panel."""
+    last = len(places) - 1
     for _ in range(4):
         for i in range(1, len(places)):
             gap = _CLOSEST - (places[i] - places[i - 1])
             if gap > 0:
                 places[i - 1], places[i] = places[i - 1] - gap / 2, places[i] + gap / 2
-        places = [
-            min(max(p, 0.07 + _CLOSEST * i), 0.93 - _CLOSEST * (len(places) - 1 - i)) for i, p in enumerate(places)
-        ]
+        places = [min(max(p, 0.07 + _CLOSEST * i), 0.93 - _CLOSEST * (last - i)) for i, p in enumerate(places)]
+    return places
+
+
+def _names(points: tuple[OperatingPoint, ...], places: list[float]) -> str:
     return "".join(
         f"<em style='left:{at:.1%}'>{_LABELS[p.name]}<br>{round(p.threshold * 100)}</em>"
         for at, p in zip(places, points, strict=True)

@@ -59,9 +59,11 @@ def percent_range(low: float, high: float) -> str:
 
 
 def bare_range(low: float, high: float) -> str:
-    """`76–90`, in per cent without the sign."""
+    """`76–90`, in per cent without the sign; the ends of an interval may be 0 and 100."""
     ends = _hundredths(low), _hundredths(high)
-    return ends[0] if ends[0] == ends[1] else "\u2060–\u2060".join(ends)
+    if ends[0] == ends[1]:
+        return ends[0]
+    return "\u2060–\u2060".join({"<0.1": "0", ">99.9": "100"}.get(end, end) for end in ends)
 
 
 def _hundredths(share: float) -> str:
@@ -284,7 +286,8 @@ def trust(verdict: Verdict | None) -> str:
     first, _, rest = verdict.words.rstrip(".").partition(" ")
     verb = {"Points": "points", "Points,": "points,", "Better": "is better", "Fails:": "fails:"}.get(first)
     said = f"The map {verb} {rest}" if verb else verdict.words.rstrip(".")
-    return f"{said}, against {verdict.truth}." if verdict.truth and first != "Fails:" else f"{said}."
+    told = first == "Fails:" or verdict.truth in verdict.words
+    return f"{said}." if told else f"{said}, against {verdict.truth}."
 
 
 def of_hundred(count: float, condition: str, prevalence: float) -> str:
@@ -324,7 +327,9 @@ def evidence(place: str, maximum: float, threshold: float, scaled: bool) -> str:
         scaled: whether there is an absolute scale.
     """
     if not place or (scaled and maximum < threshold):
-        strongest = f": the strongest point reaches {figure(max(maximum, 0.0))} of the scale" if scaled else ""
+        strongest = (
+            f": the strongest point reaches {figure(maximum)} of the scale" if scaled and maximum > 0.005 else ""
+        )
         return f"No positive evidence{strongest}. An empty map is no proof that nothing is there."
     amount = f": {figure(maximum)} of the scale" if scaled else ""
     return f"Weak, {place}{amount}." if scaled and maximum < 0.5 else f"Strongest {place}{amount}."

@@ -32,6 +32,8 @@ def test_percent_never_says_none_or_all(share: float, said: str) -> None:
 def test_a_range_whose_ends_read_the_same_is_said_once() -> None:
     assert words.percent_range(0.764, 0.899) == "76\u2060–\u206090\u00a0%"
     assert words.percent_range(0.9995, 1.0) == ">99.9\u00a0%"
+    assert words.percent_range(0.997, 0.9999) == "99.7\u2060–\u2060100\u00a0%"
+    assert words.percent_range(0.0001, 0.02) == "0\u2060–\u20602\u00a0%"
 
 
 def test_figures_have_a_real_minus_sign() -> None:
@@ -162,6 +164,7 @@ def test_weak_strong_and_no_evidence() -> None:
     assert words.evidence(where, 0.92, 0.2, True) == f"Strongest {where}: 0.92 of the scale."
     assert words.evidence(where, 0.31, 0.2, True) == f"Weak, {where}: 0.31 of the scale."
     assert words.evidence(where, 0.11, 0.2, True).startswith("No positive evidence: the strongest point reaches 0.11")
+    assert words.evidence("", 0.0, 0.2, True).startswith("No positive evidence. An empty map")
     assert words.evidence("", 0.0, 0.2, False).startswith("No positive evidence. An empty map is no proof")
     assert words.evidence(where, 0.05, 0.2, False) == f"Strongest {where}."
 
@@ -229,6 +232,11 @@ def test_below_floor_quotes_the_floor_only_where_it_is_broken() -> None:
 )
 def test_trust_in_a_map_is_a_sentence(verdict: str, said: str) -> None:
     assert words.trust(Verdict("full", verdict, measured=True, truth="opacity boxes")) == said
+
+
+def test_trust_does_not_name_the_truth_twice() -> None:
+    judged = Verdict("full", "Points better than chance: 1.00, n 354, the lung fields", True, "the lung fields")
+    assert words.trust(judged) == "The map points better than chance: 1.00, n 354, the lung fields."
 
 
 def test_trust_that_was_not_measured_is_said() -> None:
