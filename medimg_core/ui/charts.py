@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from medimg_core.ui.comparison import short_name
 from medimg_core.ui.figures import count, interval
 from medimg_core.workflows.dashboard import FLOOR, Dashboard, ModelResult
 
@@ -71,6 +72,8 @@ def calibration(board: Dashboard) -> go.Figure:
     """Reliability curve over bins of equal mass, with intervals and counts."""
     fig = _house("Calibration, 10 bins of equal mass", "predicted", "observed", (-0.02, 1.03), (-0.02, 1.06))
     fig.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "width": 1, "color": GREY}, hoverinfo="skip")
+    # The words stand on the side of the diagonal that the curves leave free.
+    over = sum(b.n * (b.predicted - b.observed) for model in board.models for b in model.bins) > 0
     for row, (model, (color, dash)) in enumerate(zip(board.models, SERIES, strict=False)):
         predicted, observed = (np.array([getattr(b, key) for b in model.bins]) for key in ("predicted", "observed"))
         low, high = (np.array([getattr(b, key) for b in model.bins]) for key in ("low", "high"))
@@ -94,7 +97,10 @@ def calibration(board: Dashboard) -> go.Figure:
         )
         ece = model.metrics["ece"].value
         text = f"{DASH_WORDS[dash]}ECE {ece:.3f}; by chance up to {model.ece_null_95:.3f}"
-        _label(fig, 0.98, 0.10 * (len(board.models) - row) - 0.02, text, color)
+        if over:
+            _label(fig, 0.02, 1.0 - 0.10 * row, text, color, "left")
+        else:
+            _label(fig, 0.98, 0.10 * (len(board.models) - row) - 0.02, text, color)
     return fig
 
 
@@ -128,7 +134,7 @@ def cost(board: Dashboard) -> go.Figure:
         fig.add_annotation(
             x=float(np.log10(x)),
             y=y.low,
-            text=_short(model),
+            text=short_name(model),
             showarrow=False,
             yanchor="top",
             font=_font(color),
@@ -234,16 +240,12 @@ def _font(color: str) -> dict[str, Any]:
     return {"size": 12, "color": color}
 
 
-def _label(fig: go.Figure, x: float, y: float, text: str, color: str) -> None:
-    fig.add_annotation(x=x, y=y, text=text, showarrow=False, xanchor="right", font=_font(color))
+def _label(fig: go.Figure, x: float, y: float, text: str, color: str, anchor: str = "right") -> None:
+    fig.add_annotation(x=x, y=y, text=text, showarrow=False, xanchor=anchor, font=_font(color))
 
 
 def _named(model: ModelResult, dash: str, metric: str) -> str:
-    return f"{DASH_WORDS[dash]}{_short(model)} {interval(model.metrics[metric])}"
-
-
-def _short(model: ModelResult) -> str:
-    return "baseline CNN" if model.baseline else model.name
+    return f"{DASH_WORDS[dash]}{short_name(model)} {interval(model.metrics[metric])}"
 
 
 def _band(fig: go.Figure, x: np.ndarray[Any, Any], low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> None:

@@ -70,8 +70,8 @@ def _cost(board: Dashboard) -> str:
 def summary(board: Dashboard) -> str:
     """Which films, how many, how the intervals were made."""
     return (
-        f"<span class='mi q'>{escape(board.title)}: {count(board.n)} films of {board.patients:,} patients; "
-        f"{board.positives:,} with {escape(board.positive)}. Intervals are 95 %, over patients.</span>"
+        f"<span class='mi q'>{count(board.n)} films of {board.patients:,} patients, {board.positives:,} with "
+        f"{escape(board.positive)}; 95 % intervals over patients</span>"
     )
 
 
@@ -91,9 +91,14 @@ def _row(model: ModelResult) -> str:
     ece = model.metrics["ece"].value
     size = float(model.cost["tflite_bytes"]) / 1e6
     return (
-        f"<tr><td>{escape(model.name)}</td>{cells}<td class='n'>{ece:.3f}</td>"
+        f"<tr><td>{escape(short_name(model))}</td>{cells}<td class='n'>{ece:.3f}</td>"
         f"<td class='n'>{float(model.cost['predict_ms']):.1f}</td><td class='n'>{size:.1f}</td></tr>"
     )
+
+
+def short_name(model: ModelResult) -> str:
+    """The model's name where there is little room."""
+    return "baseline CNN" if model.baseline else model.name
 
 
 def _cell(figure: Interval | None) -> str:
@@ -109,9 +114,11 @@ def _confusions(board: Dashboard) -> str:
         f"<tr><th>Decision against truth</th><th class='n'>{positive} found</th><th class='n'>{positive} missed</th>"
         "<th class='n'>called wrongly</th><th class='n'>left out rightly</th></tr>"
     )
+    cells = ((1, 1), (1, 0), (0, 1), (0, 0))  # truth, decision
     body = "".join(
-        f"<tr><td>{escape(m.name)}</td><td class='n'>{m.confusion[1, 1]:,}</td><td class='n'>{m.confusion[1, 0]:,}</td>"
-        f"<td class='n'>{m.confusion[0, 1]:,}</td><td class='n'>{m.confusion[0, 0]:,}</td></tr>"
+        f"<tr><td>{escape(short_name(m))}</td>"
+        + "".join(f"<td class='n'>{m.confusion[at]:,}</td>" for at in cells)
+        + "</tr>"
         for m in board.models
     )
     return f"<h3 class='next'>Confusion matrix, films</h3><table>{head}{body}</table>"
