@@ -10,11 +10,12 @@ import pydicom
 import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
-from medimg_core.catalog import models_folder
+from medimg_core.catalog import models_folder, open_model
 from medimg_core.errors import UnreadableImage
 from medimg_core.imaging import to_display
 from medimg_core.io import read_file
 from medimg_core.training.appearance.cases import CASES
+from medimg_core.training.appearance.choose import answer
 from medimg_core.training.appearance.dicomfile import Header, cut_off, dicom_bytes
 from medimg_core.training.appearance.novelty import LARGEST_SHARE
 
@@ -93,3 +94,15 @@ def test_the_table_names_every_case_and_none_is_a_copy() -> None:
             assert entry["nearest_training_film"] <= entry["nearest_patients"]
             assert entry["lead_of_nearest"] <= entry["lead_among_real_films"]
             assert entry["largest_share"] <= LARGEST_SHARE
+
+
+@pytest.mark.parametrize("stem", ["4_child_pneumonia", "5_child_clear"])
+def test_the_shipped_model_answers_the_childrens_films_as_their_titles_say(stem: str) -> None:
+    case = next(case for case in CASES if case.stem == stem)
+    found = answer((FOLDER / f"{stem}.dcm").read_bytes(), open_model("chest_xray_pneumonia"))
+    assert found.fits(case), f"{found}: choose another seed with --try-seeds (docs/demo_cases.md)"
+
+
+def test_the_hand_is_refused() -> None:
+    found = answer((FOLDER / "7_hand.dcm").read_bytes(), open_model("chest_xray_pneumonia"))
+    assert found.probability is None

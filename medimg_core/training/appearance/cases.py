@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless
 
 from medimg_core.training.appearance.dicomfile import Header
 from medimg_core.training.appearance.opacity import Site
@@ -25,7 +25,7 @@ class Case:
         population: the appearance model behind it; empty for what is drawn or cut.
         seed: of the person, of the opacity and of the grain.
         site: an added opacity.
-        expected: the answer of the shipped model that the case illustrates.
+        expected: the answer that the film deserves, or that it was chosen to illustrate (doubtful).
         marker: the side letter, `(text, x, y)` as shares of the film.
     """
 
@@ -44,118 +44,109 @@ class Case:
 _ADULT_MM = 0.465
 """Median spacing of the adults' training films, on the finished films' grid. The children's films state none."""
 
-_RIGHT_LOWER = Site(centre=(0.24, 0.50), size=(0.30, 0.28), strength=1.0)
+
+def _adult(name: str, number: int, born: str, sex: str, view: str, syntax: UID, *, inverted: bool = False) -> Header:
+    return Header(
+        f"Example^{name}",
+        f"DEMO-{number:04d}",
+        born,
+        "20260105",
+        sex,
+        view,
+        syntax,
+        spacing_mm=_ADULT_MM,
+        digital=not inverted,
+        inverted=inverted,
+    )
+
+
+def _child(name: str, number: int, born: str, sex: str, syntax: UID) -> Header:
+    return Header(f"Example^{name}", f"DEMO-{number:04d}", born, "20260107", sex, "AP", syntax, digital=number % 2 == 0)
+
+
+_ADA = _adult("Ada", 1, "19620314", "F", "PA", JPEG2000Lossless)
 
 CASES = (
     Case(
-        "1_adult_pa_opacity",
-        "Adult PA, opacity on the right",
-        "A synthetic PA film with an opacity in the lower zone of the patient's right lung.",
-        "film",
-        "adult_pa",
-        25,
-        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=_ADULT_MM),
-        "positive",
-        _RIGHT_LOWER,
+        stem="1_adult_pa_opacity",
+        title="Adult PA, opacity on the right",
+        text="A synthetic PA film with an opacity in the lower zone of the patient's right lung.",
+        kind="film",
+        population="adult_pa",
+        seed=31,
+        header=_ADA,
+        expected="positive",
+        site=Site(centre=(0.25, 0.53), size=(0.25, 0.25), strength=1.0),
     ),
     Case(
-        "2_adult_pa_clear",
-        "Adult PA, clear lungs",
-        "A synthetic PA film without an opacity.",
-        "film",
-        "adult_pa",
-        24,
-        Header("Example^Bruno", "DEMO-0002", "19710820", "20260105", "M", "PA", JPEGLSLossless, spacing_mm=_ADULT_MM),
-        "negative",
+        stem="2_adult_pa_clear",
+        title="Adult PA, clear lungs",
+        text="A synthetic PA film without an opacity.",
+        kind="film",
+        population="adult_pa",
+        seed=32,
+        header=_adult("Bruno", 2, "19710820", "M", "PA", JPEGLSLossless),
+        expected="negative",
     ),
     Case(
-        "3_adult_pa_faint",
-        "Adult PA, faint opacity",
-        "A synthetic PA film with a faint opacity on the patient's right: a doubtful case.",
-        "film",
-        "adult_pa",
-        29,
-        Header(
-            "Example^Clara",
-            "DEMO-0003",
-            "19550602",
-            "20260106",
-            "F",
-            "PA",
-            JPEG2000Lossless,
-            spacing_mm=_ADULT_MM,
-            digital=False,
-        ),
-        "doubtful",
-        Site(centre=(0.27, 0.50), size=(0.20, 0.20), strength=0.5),
+        stem="3_adult_ap",
+        title="Adult AP at the bedside",
+        text="A synthetic AP film without an opacity, stored inverted (MONOCHROME1) as some detectors do.",
+        kind="film",
+        population="adult_ap",
+        seed=20,
+        header=_adult("Clara", 3, "19480227", "F", "AP", JPEGLSLossless, inverted=True),
     ),
     Case(
-        "4_child_pneumonia",
-        "Child, pneumonia",
-        "A synthetic film of a child, drawn from the model of films labelled pneumonia.",
-        "film",
-        "child_pneumonia",
-        1,
-        Header("Example^Dilan", "DEMO-0004", "20220911", "20260107", "M", "AP", JPEGLSLossless),
-        "positive",
+        stem="4_child_pneumonia",
+        title="Child, pneumonia",
+        text="A synthetic film of a child, drawn from the model of films labelled pneumonia.",
+        kind="film",
+        population="child_pneumonia",
+        seed=17,
+        header=_child("Dilan", 4, "20220911", "M", JPEGLSLossless),
+        expected="positive",
     ),
     Case(
-        "5_child_clear",
-        "Child, clear lungs",
-        "A synthetic film of a child, drawn from the model of films labelled as showing no pneumonia.",
-        "film",
-        "child_clear",
-        23,
-        Header("Example^Elif", "DEMO-0005", "20230118", "20260107", "F", "AP", JPEG2000Lossless, digital=False),
-        "negative",
+        stem="5_child_clear",
+        title="Child, clear lungs",
+        text="A synthetic film of a child, drawn from the model of films labelled as showing no pneumonia.",
+        kind="film",
+        population="child_clear",
+        seed=23,
+        header=_child("Elif", 5, "20230118", "F", JPEG2000Lossless),
+        expected="negative",
     ),
     Case(
-        "6_adult_ap",
-        "Adult AP at the bedside",
-        "A synthetic AP film, stored inverted (MONOCHROME1) as some detectors do.",
-        "film",
-        "adult_ap",
-        28,
-        Header(
-            "Example^Felix",
-            "DEMO-0006",
-            "19480227",
-            "20260108",
-            "M",
-            "AP",
-            JPEGLSLossless,
-            spacing_mm=_ADULT_MM,
-            digital=False,
-            inverted=True,
-        ),
+        stem="6_child_opacity",
+        title="Child, opacity on the right",
+        text="A synthetic film of a child with an opacity in the patient's right lung, on otherwise clear lungs.",
+        kind="film",
+        population="child_clear",
+        seed=24,
+        header=_child("Felix", 6, "20210625", "M", JPEGLSLossless),
+        expected="doubtful",
+        site=Site(centre=(0.29, 0.50), size=(0.32, 0.48), strength=1.3),
     ),
     Case(
-        "7_hand",
-        "A hand: refused",
-        "A drawn film of a hand, to show how the app refuses what is not a chest film.",
-        "refused",
-        "",
-        0,
-        Header(
-            "Example^Gina",
-            "DEMO-0007",
-            "19850505",
-            "20260108",
-            "F",
-            "PA",
-            JPEGLSLossless,
-            body_part="HAND",
-            spacing_mm=0.3,
+        stem="7_hand",
+        title="A hand: refused",
+        text="A drawn film of a hand, to show how the app refuses what is not a chest film.",
+        kind="refused",
+        population="",
+        seed=0,
+        header=Header(
+            "Example^Gina", "DEMO-0007", "19850505", "20260108", "F", "PA", JPEGLSLossless, "HAND", spacing_mm=0.3
         ),
         marker=("L", 0.06, 0.12),
     ),
     Case(
-        "8_cut_off",
-        "A damaged file",
-        "The beginning of the first film's file, as an interrupted transfer leaves it.",
-        "damaged",
-        "",
-        0,
-        Header("Example^Ada", "DEMO-0001", "19620314", "20260105", "F", "PA", JPEG2000Lossless, spacing_mm=_ADULT_MM),
+        stem="8_cut_off",
+        title="A damaged file",
+        text="The beginning of the first film's file, as an interrupted transfer leaves it.",
+        kind="damaged",
+        population="",
+        seed=0,
+        header=_ADA,
     ),
 )
