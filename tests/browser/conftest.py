@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from drawn_films import write_demos
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from drawn_films import write_demos
 from model_folder import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from drawn_films import cut_off_film, dicom_film, png, png_film
 from playwright.sync_api import Page, WebSocket
+
+from drawn_films import cut_off_film, dicom_film, png, png_film
 from steps import canvas, diagnose, go, maps, ready, settled, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

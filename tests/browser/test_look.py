@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from drawn_films import dicom_film
 from playwright.sync_api import Page
+
+from drawn_films import dicom_film
 from steps import diagnose, maps, ready, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

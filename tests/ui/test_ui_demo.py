@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_films import cut_off_film, dicom_film, write_demos
 
+from drawn_films import cut_off_film, dicom_film, write_demos
 from medimg_core.ui import demo
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models" / "demo_cases"

@@ -14,9 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from drawn_films import cut_off_film, dicom_film, png, png_film, write_demos
 from streamlit.testing.v1 import AppTest
 
+from drawn_films import cut_off_film, dicom_film, png, png_film, write_demos
 from medimg_core.ui import tokens
 from model_folder import MODELS
 
