@@ -472,7 +472,10 @@ class Viewer {
     if (pane.slot !== null && !map) return method?.waiting ?? "";
     if (!map) return pane.said;
     if (!look.map) return data.words.off;
-    if (map.raised && map.max < look.threshold) return data.words.empty.replace("{maximum}", figure(map.max));
+    if (map.raised && map.max < look.threshold) {
+      const said = map.raw && map.max > 0 ? data.words.raw : data.words.empty;
+      return said.replace("{maximum}", figure(map.max));
+    }
     return pane.said;
   }
 

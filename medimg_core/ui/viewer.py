@@ -152,7 +152,7 @@ def viewer(
         "series": stage.series,
         "start": stage.start,
         "corners": stage.corners,
-        "words": {"empty": words.EMPTY_NOTE, "lost": words.LOST, "off": stage.note_off},
+        "words": {"empty": words.EMPTY_NOTE, "raw": words.RAW_NOTE, "lost": words.LOST, "off": stage.note_off},
     }
     # In a list, because Streamlit looks for data frames in a dict and loads pandas for that: 150 MB.
     return _component(
@@ -210,7 +210,7 @@ def thumbnail(key: str, tokens: Tokens, make: Callable[[], bytes], size: tuple[i
 def layer(drawn: Layer, digest: str, tokens: Tokens) -> dict[str, Any]:
     """A map for the viewer."""
     token = tokens.give(_map_key(digest, drawn.method, drawn.target), lambda _: payload(drawn))
-    return {"url": routes.url(token), "scale": drawn.scale or 1.0, "max": drawn.maximum}
+    return {"url": routes.url(token), "scale": drawn.scale or 1.0, "raw": drawn.scale is None, "max": drawn.maximum}
 
 
 def later_layer(
@@ -218,7 +218,7 @@ def later_layer(
 ) -> dict[str, Any]:
     """A map that is made when the browser asks for it: the reader chose its method."""
     token = tokens.give(_map_key(digest, method, target), lambda _: payload(make()))
-    return {"url": routes.url(token), "scale": scale or 1.0, "max": None}
+    return {"url": routes.url(token), "scale": scale or 1.0, "raw": scale is None, "max": None}
 
 
 def payload(drawn: Layer) -> bytes:

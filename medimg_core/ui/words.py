@@ -32,6 +32,8 @@ ASK_THERE = "The page Diagnosis asks for age and view first."
 COMPUTING = "Being computed"
 STOPPED = "Stopped"
 SCALE = "Colour bar: 1.0 is the 99th percentile on the test set"
+RAW_NOTE = "Below the threshold (maximum {maximum}, raw values without a scale)"
+"""The same for a map without a reference scale: a small raw value says nothing about the evidence."""
 LOST = "This picture could not be fetched. Reload the page and open the case again."
 
 AUROC_FLOOR = 0.80
