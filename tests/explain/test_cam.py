@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_runtime import PooledRuntime
 
+from fake_runtime import PooledRuntime
 from medimg_core import explain
 from medimg_core.errors import BadRequest
 from medimg_core.explain.cam import gradcam_pp, hirescam, layercam, xgradcam

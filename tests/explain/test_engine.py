@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runtime import PooledRuntime, card
 
+from fake_runtime import PooledRuntime, card
 from medimg_core import explain
 from medimg_core.catalog import read_card
 from medimg_core.errors import BadRequest, MedImgError

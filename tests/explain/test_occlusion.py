@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_runtime import LinearRuntime
 
+from fake_runtime import LinearRuntime
 from medimg_core import explain
 from medimg_core.explain.registry import Query
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_runtime import PooledRuntime
 from scipy.ndimage import zoom
 
+from fake_runtime import PooledRuntime
 from medimg_core import explain
 from medimg_core.errors import Cancelled
 from medimg_core.explain.registry import Query

@@ -6,8 +6,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from io_files import dicom, picture, zipped
 
+from io_files import dicom, picture, zipped
 from medimg_core.errors import NotAnImage, TooLarge, UnreadableImage, UnsupportedEncoding
 from medimg_core.io import archives, limits, read_files, read_study
 from medimg_core.io.archives import sources

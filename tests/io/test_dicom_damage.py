@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from io_files import SECRETS, compressed, dataset, dicom, ramp, written
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
+from io_files import SECRETS, compressed, dataset, dicom, ramp, written
 from medimg_core.errors import MedImgError, NotAnImage, TooLarge, UnreadableImage, UnsupportedEncoding
 from medimg_core.io import Pool, read_file
 

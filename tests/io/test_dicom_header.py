@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from io_files import PATIENT, SECRETS, dataset, dicom, ramp, written
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from io_files import PATIENT, SECRETS, dataset, dicom, ramp, written
 from medimg_core.imaging import to_display
 from medimg_core.io import read_study
 from medimg_core.types import Window

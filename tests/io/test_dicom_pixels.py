@@ -7,12 +7,13 @@ import io
 import imagecodecs
 import numpy as np
 import pytest
-from io_files import compressed, dataset, dicom, ramp, written
 from PIL import Image as Pillow
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.sequence import Sequence
+
+from io_files import compressed, dataset, dicom, ramp, written
 
 LOSSLESS = [
     uid.DeflatedExplicitVRLittleEndian,

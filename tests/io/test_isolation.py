@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from io_files import dicom, picture, ramp
 
+from io_files import dicom, picture, ramp
 from medimg_core.errors import MedImgError, TooLarge, UnreadableImage
 from medimg_core.io import Pool, isolation, read_file, wire
 from medimg_core.io.limits import WORKER_MEMORY_BYTES

@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 import pytest
-from io_files import PATIENT, SECRETS, compressed, dicom, picture, ramp, slice_of, zipped
 from pydicom import uid
 
+from io_files import PATIENT, SECRETS, compressed, dicom, picture, ramp, slice_of, zipped
 from medimg_core.errors import MedImgError
 from medimg_core.io import Pool, read_study
 

@@ -8,9 +8,9 @@ import zlib
 
 import numpy as np
 import pytest
-from io_files import picture, ramp
 from PIL import Image as Pillow
 
+from io_files import picture, ramp
 from medimg_core.errors import TooLarge, UnreadableImage
 
 GREY = ramp(24, 32, 8).astype(np.uint8)

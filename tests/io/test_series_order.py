@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from io_files import dataset, dicom, picture, ramp, slice_of, written
 
+from io_files import dataset, dicom, picture, ramp, slice_of, written
 from medimg_core.io import read_study
 
 

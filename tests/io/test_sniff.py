@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from io_files import dicom, picture, zipped
 
+from io_files import dicom, picture, zipped
 from medimg_core.errors import NotAnImage, UnsupportedEncoding
 from medimg_core.io.sniff import refusal, sniff
 

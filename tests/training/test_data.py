@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_film, write_manifest  # type: ignore[import-not-found]
 
+from drawn_manifest import draw_film, write_manifest
 from medimg_core.errors import BadTable, UnreadableImage
 from medimg_core.imaging import prepare
 from medimg_core.training.data import (
