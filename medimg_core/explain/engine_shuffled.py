@@ -1,18 +1,21 @@
 """The same network with a head that knows nothing, for the sanity check of maps.
 
 A map that stays the same when the last dense layer's weights are shuffled does not show what the answer rests on
-(Adebayo et al., NeurIPS 2018, arXiv 1810.03292). TensorFlow is imported on construction: the gradient signatures of
-the LiteRT file hold the head as constants.
+(Adebayo et al., NeurIPS 2018, arXiv 1810.03292). Behind a pooled head shuffled logits follow from the card's own
+runtime; for anything else TensorFlow is loaded, because the gradient signatures of the LiteRT file hold the head as
+constants.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from medimg_core.catalog import ModelCard
 from medimg_core.explain.engine_tf_keras_vis import keras_model
+from medimg_core.inference import runtime_for
 from medimg_core.inference.runtime import Forward
 from medimg_core.types import FloatArray
 
@@ -23,34 +26,31 @@ class ShuffledHead:
     Everything else is the card's network. Not for several threads.
     """
 
-    engine = "keras"
+    engine = "shuffled"
 
     def __init__(self, card: ModelCard, seed: int = 0) -> None:
-        import keras
-
         self.card = card
-        model = keras.models.clone_model(keras_model(card))
-        model.set_weights(keras_model(card).get_weights())
-        dense = model.layers[-1]
-        kernel, bias = (np.asarray(w, np.float32) for w in dense.get_weights())
-        self._kernel, self._bias = kernel[np.random.default_rng(seed).permutation(len(kernel))], bias
-        dense.set_weights([self._kernel, self._bias])
-        features = model.get_layer(card.cam_layer).output
-        self._two = keras.Model(model.inputs, [model.output, features])
+        self._seed = seed
         self._functions: dict[str, Any] = {}
+        self._whole = runtime_for(card)
+        own = self._whole.head
+        self._head = None if own is None else (self._shuffle(own[0]), own[1])
 
     @property
     def head(self) -> tuple[FloatArray, FloatArray] | None:
         """The shuffled kernel `[C, K]` and the bias `[K]` of a pooled head; None for any other."""
-        return (self._kernel, self._bias) if self.card.head == "pooled" else None
+        return self._head
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return int(sum(w.nbytes for w in self._two.get_weights()))
+        """Bytes of the card's own runtime."""
+        return self._whole.nbytes
 
     def predict(self, x: FloatArray) -> Forward:
         """Logits and feature maps."""
+        if self._head is not None:
+            features = self._whole.predict(x).features
+            return Forward(features.mean(axis=(0, 1)) @ self._head[0] + self._head[1], features)
         logits, features = self._call("predict", x, np.zeros(self.card.outputs, np.float32))
         return Forward(logits, features)
 
@@ -64,10 +64,25 @@ class ShuffledHead:
         logits, gradient = self._call("input_gradient", x, weights)
         return logits, gradient
 
+    def _shuffle(self, kernel: FloatArray) -> FloatArray:
+        return kernel[np.random.default_rng(self._seed).permutation(len(kernel))]
+
+    @cached_property
+    def _two(self) -> Any:
+        """A copy of the Keras network with the shuffled head; outputs logits and features."""
+        import keras
+
+        model = keras.models.clone_model(keras_model(self.card))
+        model.set_weights(keras_model(self.card).get_weights())
+        kernel, bias = model.layers[-1].get_weights()
+        model.layers[-1].set_weights([self._shuffle(kernel), bias])
+        return keras.Model(model.inputs, [model.output, model.get_layer(self.card.cam_layer).output])
+
     def _call(self, name: str, x: FloatArray, weights: FloatArray) -> list[FloatArray]:
         import tensorflow as tf
 
         if name not in self._functions:
+            _ = self._two  # weights cannot be copied while a function is traced
             self._functions[name] = tf.function(getattr(self, f"_{name}"))
         outputs = self._functions[name](tf.constant(x[None]), tf.constant(weights))
         return [np.asarray(output, np.float32)[0] for output in outputs]

@@ -84,7 +84,8 @@ class Plan:
         slow_films: at most so many films with a truth, and as many of all films for the scale, for methods that need
             more than one pass. The CAM family is measured on all films.
         score_films: the same for Score-CAM, which needs one pass a channel.
-        sanity_films: films with a truth for the comparison with a shuffled head (loads TensorFlow); 0 leaves it out.
+        sanity_films: films with a truth for the comparison with a shuffled head; 0 leaves it out. Gradient maps, and
+            all maps of a head that is not pooled, load TensorFlow for it.
         perturbed_films: films with a truth for deletion and insertion; 0 leaves them out.
     """
 
