@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,6 +61,11 @@ def train(
     Raises:
         BadRequest, BadTable, ModelUnavailable: recipe, data or weights cannot be used; each says what to do.
     """
+    if _task(recipe_path) == "gate":
+        from medimg_core.training import input_check_export
+
+        # Its network has other classes, pictures and figures; only the way in is shared.
+        return input_check_export.train(recipe_path, data_folder, out_folder, lambda line: progress(line, 0.0))
     material = gather(read_recipe(recipe_path), data_folder)
     work = work or Path("work") / f"{material.recipe.name}_{_fingerprint(material):08x}"
     films = [load_films(part, material.recipe.input, progress, work.parent / "cache") for part in _seen(material)]
@@ -71,6 +77,14 @@ def train(
         progress,
     )
     return finish(material, trained, out_folder, progress)
+
+
+def _task(recipe_path: Path) -> str:
+    """The recipe's own `task`; empty for a classifier, and where the file cannot be read: `read_recipe` says why."""
+    try:
+        return str(tomllib.loads(recipe_path.read_text(encoding="utf-8")).get("task", ""))
+    except (OSError, ValueError):
+        return ""
 
 
 def gather(recipe: Recipe, data_folder: Path) -> Material:
