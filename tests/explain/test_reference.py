@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medimg_core import explain
-from medimg_core.catalog import ModelCard, read_card
+from medimg_core.catalog import ModelCard, open_model, read_card
 from medimg_core.errors import BadRequest
 from medimg_core.explain import engine_tf_keras_vis as reference
 from medimg_core.explain.gradients import STEPS, black, noise_for
@@ -29,7 +29,7 @@ def queries(card: ModelCard, side: float) -> list[Query]:
     ]
 
 
-def agree(own: list[np.ndarray], other: list[np.ndarray], tolerance: float = 2e-5) -> None:
+def agree(own: list[np.ndarray], other: list[np.ndarray], tolerance: float = 2e-5, least: float = 0.9999) -> None:
     """Median over films of the largest difference, relative to the largest value; and correlation."""
     off = []
     for a, b in zip(own, other, strict=True):
@@ -37,7 +37,7 @@ def agree(own: list[np.ndarray], other: list[np.ndarray], tolerance: float = 2e-
         peak = float(np.abs(b).max())
         off.append(float(np.abs(a - b).max()) / peak if peak else float(np.abs(a).max()))
         if b.std() > 0:
-            assert np.corrcoef(a.ravel(), b.ravel())[0, 1] >= 0.9999
+            assert np.corrcoef(a.ravel(), b.ravel())[0, 1] >= least
     assert np.median(off) < tolerance
 
 
@@ -54,6 +54,20 @@ def test_own_maps_equal_tf_keras_vis(card: ModelCard, side: float, name: str, mo
         other.append(reference.grid(name, query))
     assert any(b.any() for b in other)
     agree(own, other)
+
+
+# The baseline's .tflite holds its weights in 16 bits: its maps are those of slightly other weights.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "tolerance", "least"),
+    [("chest_xray_pneumonia", 1e-4, 0.9999), ("chest_xray_pneumonia_baseline", 2e-3, 0.999)],
+)
+@pytest.mark.parametrize("name", ["gradcam", "layercam", "gradients"])
+def test_maps_of_the_shipped_networks_equal_tf_keras_vis(model: str, tolerance: float, least: float, name: str) -> None:
+    asked = queries(open_model(model), 1.0)[:3]
+    own, other = [explain.method(name).function(q) for q in asked], [reference.grid(name, q) for q in asked]
+    # In a deep network rounding puts a ReLU here and there on the other side: single pixels of the gradient differ.
+    agree(own, other, 0.05 if name == "gradients" else tolerance, least)
 
 
 @pytest.mark.slow
