@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--method", default="gradcam", metavar="a,b|all")
     explain.add_argument("--target", metavar="CLASS", help="the decision unless given")
     explain.add_argument("--out", type=Path, required=True, metavar="DIR")
+    engines = ("own", "tf-keras-vis")  # explain.ENGINES, not imported before a command needs it
+    explain.add_argument("--engine", choices=engines, default="own", help="tf-keras-vis: the reference, slow")
     explain.add_argument("--no-png", dest="png", action="store_false", help="write the raw maps only")
     _population(explain)
     _json(explain)
@@ -278,6 +280,7 @@ def _explain(options: argparse.Namespace) -> int:
         options.out,
         target=options.target,
         population=options.population,
+        engine=options.engine,
         png=options.png,
         progress=lambda share: progress.count(len(statuses), f", {share:.0%} of the next image"),
     )

@@ -234,6 +234,17 @@ def test_explain_for_the_other_class(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (found["target"], found["method"], found["png"]) == ("normal", "gradcam", None)
 
 
+@pytest.mark.slow
+def test_explain_with_the_reference_engine_agrees(tmp_path: Path) -> None:
+    path, maps = str(film(tmp_path / "a.png")), {}
+    for engine in ("own", "tf-keras-vis"):
+        out = tmp_path / engine
+        arguments = ["explain", "--model", "tiny_model", "--method", "gradcam", "--no-png", "--engine", engine]
+        assert main([*arguments, "--out", str(out), path]) == 0
+        maps[engine] = np.load(out / "a.gradcam.npy")
+    np.testing.assert_allclose(maps["own"], maps["tf-keras-vis"], atol=1e-5 * maps["own"].max())
+
+
 def labelled(folder: Path, n: int = 8) -> Path:
     """A manifest with films of both classes, two refusals, an unreadable file and a label nobody knows."""
     rows = []

@@ -52,6 +52,7 @@ def explain_paths(
     *,
     target: str | None = None,
     population: str | None = None,
+    engine: str = "own",
     png: bool = True,
     progress: Progress = lambda share: None,
 ) -> Iterator[Json]:
@@ -72,7 +73,9 @@ def explain_paths(
             if answer.prediction.refused:
                 yield _failure(refused(opened, answer, card))
                 continue
-            maps = explain(opened.image, card, methods, target, population, answer=answer, progress=progress)
+            maps = explain(
+                opened.image, card, methods, target, population, engine=engine, answer=answer, progress=progress
+            )
         except MedImgError as error:
             yield _failure(failed(opened, error, card))
             continue
