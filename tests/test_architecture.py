@@ -18,6 +18,7 @@ READING = BASE | {"io", "catalog"}
 ALLOWED = {
     "errors": set(),
     "types": set(),
+    "progress": set(),
     "imaging": {"errors", "types", "imaging"},
     "metrics": {"errors", "types", "metrics"},
     "io": BASE | {"io", "catalog"},
@@ -29,7 +30,7 @@ ALLOWED = {
     "render": READING | {"inference", "render"},
     "workflows": READING | {"inference", "explain", "training", "store", "render", "workflows"},
     "ui": READING | {"inference", "explain", "store", "render", "workflows", "ui"},
-    "cli": READING | {"inference", "explain", "store", "render", "training", "workflows", "cli"},
+    "cli": READING | {"inference", "explain", "store", "render", "training", "workflows", "cli", "progress"},
     "__main__": {"cli"},
     "__init__": set(),
 }

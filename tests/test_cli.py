@@ -17,7 +17,8 @@ import pytest
 from PIL import Image as Pillow
 
 from medimg_core.catalog import open_model
-from medimg_core.cli import Progress, main
+from medimg_core.cli import main
+from medimg_core.progress import Progress
 from medimg_core.workflows.explain import explain
 from model_folder import MODELS, film_pixels, synthetic_film
 
@@ -349,7 +350,7 @@ def test_progress_waits_two_seconds_and_says_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("medimg_core.cli.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("medimg_core.progress.time.monotonic", lambda: now[0])
     progress = Progress("Image")
     progress.images(1, 10)
     now[0] += 1.9
