@@ -23,7 +23,10 @@ def model_grid(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
     geometry = Geometry.fit(image.shape, (spec.height, spec.width), spec.fit)
     if shown.ndim == 3 and (spec.channels == 1 or _is_grey(image)):
         shown = np.asarray(cv2.transform(shown, _RGB_TO_GREY), np.float32)
-    grid = geometry.lower(shown)
+    small = _reduced(shown, spec.long_side)
+    grid = Geometry.fit((small.shape[0], small.shape[1]), geometry.model, spec.fit).lower(small)
+    if spec.smoothing > 0:
+        grid = np.asarray(cv2.GaussianBlur(grid, (0, 0), spec.smoothing), np.float32)
     if grid.ndim == 2:
         grid = np.repeat(grid[..., None], spec.channels, axis=-1)
     return grid, geometry
@@ -49,6 +52,15 @@ def prepare(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
     """
     grid, geometry = model_grid(image, spec)
     return normalise(grid, spec), geometry
+
+
+def _reduced(shown: FloatArray, long_side: int | None) -> FloatArray:
+    """The same picture with at most `long_side` pixels on its longer side; never made larger."""
+    if long_side is None or max(shown.shape[:2]) <= long_side:
+        return shown
+    scale = long_side / max(shown.shape[:2])
+    rows, columns = (max(1, round(side * scale)) for side in shown.shape[:2])
+    return np.asarray(cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _is_grey(image: Image) -> bool:

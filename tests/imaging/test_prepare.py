@@ -127,3 +127,23 @@ def _overlaps(source: int, target: int) -> np.ndarray:
     pixel = np.arange(source)
     shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     return np.clip(shared, 0, None) / (source / target)
+
+
+def test_an_original_and_its_small_copy_give_one_input() -> None:
+    copy = np.random.default_rng(3).integers(0, 256, (60, 80)).astype(np.float32)
+    original = np.kron(copy, np.ones((4, 4), np.float32))
+    spec = InputSpec(24, 24, 1, normalisation="zero_to_one", long_side=80)
+    small, large = (model_grid(Image(p, "MONOCHROME2", digest=""), spec) for p in (copy, original))
+    np.testing.assert_allclose(large[0], small[0], atol=1e-6)
+    assert large[1].source == (240, 320)
+
+
+def test_smoothing_keeps_a_plain_film_and_the_sum_of_a_point() -> None:
+    spec = InputSpec(21, 21, 1, normalisation="zero_to_one", smoothing=0.8)
+    plain = Image(np.full((21, 21), 51, np.float32), "MONOCHROME2", digest="")
+    np.testing.assert_allclose(model_grid(plain, spec)[0], 0.2, atol=1e-6)
+    pixels = np.zeros((21, 21), np.float32)
+    pixels[10, 10] = 255
+    grid = model_grid(Image(pixels, "MONOCHROME2", digest=""), spec)[0][..., 0]
+    assert grid.sum() == pytest.approx(1, abs=1e-5)
+    assert grid[10, 11] / grid[10, 10] == pytest.approx(np.exp(-1 / (2 * 0.8**2)), rel=1e-3)
