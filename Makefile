@@ -24,7 +24,7 @@ run: setup
 
 # The tests that need neither a browser nor hours; those of ../shared run where the data sets are.
 test: setup
-	$(PY) -m pytest -q -m "not browser"
+	$(PY) -m pytest -q -n 2 -m "not browser"
 
 # The journeys in headless Chromium (Debian package `chromium`).
 test-browser: setup
@@ -37,7 +37,7 @@ check: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q -m "not browser and not slow and not shared"
+	$(PY) -m pytest -q -n 2 -m "not browser and not slow and not shared"
 
 bench: setup
 	$(PY) -m benchmarks

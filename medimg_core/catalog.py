@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from medimg_core.errors import ModelUnavailable
+from medimg_core.errors import BadRequest, ModelUnavailable
 from medimg_core.types import Image, InputSpec, ModelRef, OperatingPoint, Window
 
 NETWORK_FILES = ("model.tflite", "model.keras", "head.npz")
@@ -160,6 +160,20 @@ def open_model(name: str, folder: Path | None = None) -> ModelCard:
 def _read_toml(path: Path, changed_ns: int) -> dict[str, Any]:
     del changed_ns  # part of the key only: a card that changed on disk is read again
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def open_answering(name: str, folder: Path | None = None) -> ModelCard:
+    """One card by name, of a model that gives answers: the input check gives none.
+
+    Raises:
+        ModelUnavailable: there is no such model.
+        BadRequest: it is an input check; the message lists the models that answer.
+    """
+    card = open_model(name, folder)
+    if card.task == "gate":
+        known = ", ".join(other.name for other in list_models(folder) if other.task != "gate") or "none"
+        raise BadRequest(f"{name!r} checks the input of other models and gives no answer.", f"Models: {known}.")
+    return card
 
 
 def read_card(folder: Path) -> ModelCard:

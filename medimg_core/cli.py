@@ -9,6 +9,7 @@ Nothing heavy is imported before a command needs it: `predict` answers within a 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -31,6 +32,10 @@ DONE, SOME_FAILED, USAGE = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names need not be UTF-8: what cannot be printed is escaped, and the work goes on.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         status: int = options.command(options)
         sys.stdout.flush()
@@ -213,12 +218,12 @@ def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from medimg_core.catalog import open_model
+    from medimg_core.catalog import open_answering
     from medimg_core.workflows.diagnose_files import check_population
     from medimg_core.workflows.explain import method_names
     from medimg_core.workflows.explain_files import explain_paths
 
-    card = open_model(options.model)
+    card = open_answering(options.model)
     check_population([card], options.population)
     if options.target is not None and options.target not in card.class_ids:
         raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")
@@ -247,9 +252,9 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from medimg_core.catalog import open_model
+    from medimg_core.catalog import open_answering
 
-    run, content = _measure(open_model(options.model), options, options.out)
+    run, content = _measure(open_answering(options.model), options, options.out)
     if options.json:
         _print(content)
     else:
@@ -287,7 +292,7 @@ def _print_figures(content: dict[str, Any]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from medimg_core.catalog import open_model
+    from medimg_core.catalog import open_answering
     from medimg_core.workflows.compare import as_json, compare, write_comparison
     from medimg_core.workflows.predictions import Table, read_predictions
 
@@ -301,7 +306,7 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         if options.manifest is None and options.folder is None:
             raise BadRequest("There are no images to compare on.", "Give --manifest CSV or --folder DIR.")
-        for card in [open_model(name.strip()) for name in options.models.split(",")]:
+        for card in [open_answering(name.strip()) for name in options.models.split(",")]:
             run, _ = _measure(card, options, options.out / card.name)
             tables[card.name], positive = run.table, card.class_ids[card.positive]
             failures += run.count("refused") + run.count("error")
@@ -353,12 +358,12 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _saliency_check(options: argparse.Namespace) -> int:
-    from medimg_core.catalog import open_model
+    from medimg_core.catalog import open_answering
     from medimg_core.workflows.saliency_check import saliency_check
 
     progress = Progress("Films")
     checks = saliency_check(
-        open_model(options.model),
+        open_answering(options.model),
         options.manifest,
         options.split,
         options.method,

@@ -141,6 +141,7 @@ def load_path(path: Path) -> bytes:
         UnreadableImage: absent, or not to be opened.
     """
     try:
+        _regular(path)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise TooLarge(f"The file is larger than {MAX_FILE_BYTES >> 30} GB.", "Export it in smaller parts.")
         return path.read_bytes()
@@ -150,7 +151,14 @@ def load_path(path: Path) -> bytes:
         raise UnreadableImage("The file cannot be opened.", "Check that it may be read.") from None
 
 
+def _regular(path: Path) -> None:
+    """A device or a pipe has no size to judge, and may never end: it is not opened."""
+    if path.exists() and not path.is_file():
+        raise NotAnImage("This is a device or a pipe, not a file.", "Save the image as a file and open that.")
+
+
 def _head_of_path(path: Path) -> bytes:
+    _regular(path)
     try:
         with path.open("rb") as stream:
             return stream.read(_MAGIC_BYTES)

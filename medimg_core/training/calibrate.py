@@ -115,8 +115,9 @@ def operating_points(
 ) -> tuple[OperatingPoint, ...]:
     """Three thresholds (`p >= threshold` is positive).
 
-    `balanced` has the largest sensitivity + specificity (Youden, Cancer 3 (1950) 32), the median over bootstrap draws
-    by patient, because the best threshold of one sample hangs on one or two films. `rule_out` keeps a sensitivity of
+    `balanced` makes sensitivity and specificity as equal as they can be, the median over bootstrap draws by patient,
+    because the threshold of one sample hangs on one or two films. (Youden's point, the largest sum of the two, wanders
+    along the flat top of a good network's curve: docs/experiments.md.) `rule_out` keeps a sensitivity of
     at least 0.95, `rule_in` a specificity of at least 0.95; where the balanced point promises that already, 0.99 is
     asked, so that there is room for doubt between the two. They are never beyond the balanced point.
     """
@@ -134,7 +135,7 @@ def operating_points(
     sensitivity, specificity = rates(np.ones_like(p))
     best = []
     for block in resampled_weights(p.size, patients, draws, seed):
-        best += [cuts[np.argmax(np.add(*rates(w)))] for w in block]
+        best += [cuts[np.argmin(np.abs(np.subtract(*rates(w))))] for w in block]
     balanced = _logistic(float(np.median(_logit(np.array(best)))))
     keeps_sensitivity = [float(cuts[sensitivity >= goal].max()) for goal in _GOALS]
     keeps_specificity = [float(cuts[specificity >= goal].min()) for goal in _GOALS]
@@ -167,16 +168,18 @@ def conformal_limits(p: Floats, positive: Bools, classes: tuple[str, str], thres
     """Split conformal limits for each class apart (Vovk, ACML 2012; Sadinle et al., JASA 114 (2019) 223).
 
     A class belongs to the set when `1 - p(class)` is at most its limit: the ceil((n + 1) 0.9)-th smallest of the
-    class's own films, or 1 where there are too few of them to leave the class out. No limit is so small that the set
-    would lack the class decided at `threshold`: a network that is right more often than 90 % would give empty sets,
-    which nobody could read. Coverage can only grow by that.
+    class's own films, or 1 where there are too few of them to leave the class out. Two widenings, by which coverage
+    can only grow: a film that is unlike nine in ten of either class gets both (a network that is right more often
+    than 90 % would give it an empty set, which nobody could read), and the set never lacks the class decided at
+    `threshold`.
     """
-    limits = {}
-    for name, own, members, least in (
-        (classes[0], p, ~positive, threshold),
-        (classes[1], 1 - p, positive, 1 - threshold),
-    ):
+    quantiles = []
+    for own, members in ((p, ~positive), (1 - p, positive)):
         scores = np.sort(own[members])
         rank = math.ceil((scores.size + 1) * COVERAGE)
-        limits[name] = max(float(scores[rank - 1]) if rank <= scores.size else 1.0, least)
+        quantiles.append(float(scores[rank - 1]) if rank <= scores.size else 1.0)
+    limits = {
+        classes[0]: max(quantiles[0], 1 - quantiles[1], threshold),
+        classes[1]: max(quantiles[1], 1 - quantiles[0], 1 - threshold),
+    }
     return limits

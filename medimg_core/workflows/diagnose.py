@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medimg_core.catalog import ModelCard, Population, evaluation, open_model
+from medimg_core.catalog import ModelCard, Population, evaluation, open_answering, open_model
 from medimg_core.errors import ModelUnavailable
 from medimg_core.inference import Answer, predict
 from medimg_core.inference.engine import choose_engine
@@ -129,7 +129,7 @@ def diagnose(
     Raises:
         ModelUnavailable: the model is missing or changed. A second model that is missing is left out.
     """
-    card = model if isinstance(model, ModelCard) else route()[0] if model == "auto" else open_model(model)
+    card = model if isinstance(model, ModelCard) else route()[0] if model == "auto" else open_answering(model)
     kept = ANSWERS if answers is None else answers
     answer = _ask(image, card, population, engine, kept)
     chosen, known = card.population(image, population)

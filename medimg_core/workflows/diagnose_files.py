@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from medimg_core.catalog import ModelCard, open_model
+from medimg_core.catalog import ModelCard, open_answering
 from medimg_core.errors import BadRequest, MedImgError
 from medimg_core.inference import Answer, gate, predict
 from medimg_core.io import read_files
@@ -43,7 +43,7 @@ def choose_models(name: str) -> tuple[ModelCard, ...]:
     Raises:
         ModelUnavailable: no such model, or none at all for `auto`.
     """
-    return route() if name == "auto" else (open_model(name),)
+    return route() if name == "auto" else (open_answering(name),)
 
 
 def check_population(cards: Iterable[ModelCard], population: str | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from medimg_core.catalog import ModelCard
-from medimg_core.errors import Cancelled, MedImgError
+from medimg_core.errors import BadRequest, Cancelled, MedImgError
 from medimg_core.explain import Query, available, compute, method, raise_grid, target_weights
 from medimg_core.inference import Answer, predict, runtime_for
 from medimg_core.types import FloatArray, Image, SaliencyMap
@@ -76,6 +76,8 @@ def method_names(card: ModelCard, wanted: Sequence[str] | str) -> tuple[str, ...
         BadRequest: an unknown method; the message lists the near names.
     """
     names = [n.strip() for n in wanted.split(",") if n.strip()] if isinstance(wanted, str) else list(wanted)
+    if not names:
+        raise BadRequest("No saliency method was named.", f"Methods: {', '.join(m.name for m in available(card))}.")
     if names == ["all"]:
         return tuple(m.name for m in available(card))
     return tuple(method(name).name for name in dict.fromkeys(names))

@@ -14,7 +14,7 @@ def describe(card: ModelCard) -> dict[str, Any]:
     The headline is the AUROC on the test set of the card's default population.
     """
     sets = evaluation(card).get("test_sets", {})
-    home = card.population(chosen=card.default_population)[0].test_set
+    home = card.population(chosen=card.default_population)[0].test_set if card.populations else ""
     figure = sets.get(home, {}).get("metrics", {}).get("auroc")
     return {
         "name": card.name,
@@ -43,7 +43,7 @@ def sentence(described: Mapping[str, Any]) -> str:
     """One line for a reader at a terminal."""
     figure = described["headline"]
     fit = [name for name, good in described["fit_for_use"].items() if good]
-    headline = "no figure"
+    headline = "input check, gives no answer of its own" if described["task"] == "gate" else "no figure"
     if figure is not None:
         spread = f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
         headline = f"AUROC {spread}, n {figure['n']}, {figure['test_set']}"
@@ -53,6 +53,7 @@ def sentence(described: Mapping[str, Any]) -> str:
         "/".join(described["classes"]),
         f"{described['input']['height']} x {described['input']['width']} px",
         headline,
-        f"fit for use: {', '.join(fit) or 'nowhere'}",
     ]
+    if described["fit_for_use"]:
+        parts.append(f"fit for use: {', '.join(fit) or 'nowhere'}")
     return "; ".join([*parts, *(["baseline"] if described["baseline"] else [])])

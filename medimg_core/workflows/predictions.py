@@ -75,7 +75,7 @@ def written(path: Path, classes: Sequence[str], lines: Iterable[Line]) -> Iterat
     Probabilities are written with all their digits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8", buffering=1) as stream:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1) as stream:
         writer = csv.writer(stream)
         writer.writerow([*_FIRST, *(f"p_{name}" for name in classes), *_LAST])
         for line in lines:

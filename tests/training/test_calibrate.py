@@ -67,8 +67,8 @@ def test_operating_points_keep_what_they_promise_on_val() -> None:
     assert (p[~POSITIVE] < rule_in.threshold).mean() >= 0.95
     assert (p[~POSITIVE] < rule_in.threshold - 0.02).mean() < 0.95
     assert rule_out.threshold < balanced.threshold < rule_in.threshold
-    # Youden's index of calibrated scores is largest at the prevalence.
-    assert balanced.threshold == pytest.approx(POSITIVE.mean(), abs=0.08)
+    sensitivity, specificity = (p[POSITIVE] >= balanced.threshold).mean(), (p[~POSITIVE] < balanced.threshold).mean()
+    assert sensitivity == pytest.approx(specificity, abs=0.01)
 
 
 def test_perfectly_separated_films_have_points_in_order() -> None:
@@ -80,13 +80,13 @@ def test_perfectly_separated_films_have_points_in_order() -> None:
 
 
 def test_where_the_balanced_point_promises_95_percent_99_is_asked() -> None:
-    """Balanced lies between 0.3 and 0.4: no positive missed, 6 of 200 negatives called, so 0.97 specific."""
+    """Balanced lies at 0.51: 6 of 200 positives missed, 6 of 200 negatives called, 0.97 both."""
     negatives = np.concatenate([np.linspace(0.01, 0.3, 194), [0.6, 0.65, 0.7, 0.75, 0.8, 0.82]])
     positives = np.concatenate([np.linspace(0.4, 0.58, 10), np.linspace(0.85, 0.99, 190)])
     p = np.concatenate([negatives, positives])
     rule_out, balanced, rule_in = operating_points(p, np.arange(400) >= 200, PATIENTS[:400])
-    assert 0.3 < balanced.threshold < 0.4
-    assert rule_out.threshold == balanced.threshold  # 0.99 sensitive is reached above it
+    assert balanced.threshold == pytest.approx(0.51, abs=0.02)
+    assert 0.42 < rule_out.threshold < 0.44  # 2 of 200 positives missed
     assert 0.75 < rule_in.threshold < 0.8  # 2 of 200 negatives called
 
 
@@ -107,10 +107,18 @@ def test_conformal_sets_cover_new_films() -> None:
     assert (fresh[~truth] <= limits["no"]).mean() == pytest.approx(0.9, abs=0.025)
 
 
-def test_the_decided_class_is_always_in_the_set() -> None:
+def test_a_film_unlike_either_class_gets_both() -> None:
     p = np.concatenate([np.linspace(0.001, 0.05, 90), np.linspace(0.95, 0.999, 90)])
     limits = conformal_limits(p, np.arange(180) >= 90, ("no", "yes"), 0.3)
-    assert limits == {"no": 0.3, "yes": 0.7}  # the 90 % ranks alone, 0.05 and 0.05, would leave 0.06 to 0.94 empty
+    # Rank ceil(91 * 0.9) = 82 of 90 on either side; the empty middle belongs to both.
+    lowest, highest = 0.95 + 8 * 0.049 / 89, 0.001 + 81 * 0.049 / 89
+    assert limits == {"no": pytest.approx(lowest), "yes": pytest.approx(1 - highest)}
+
+
+def test_the_decided_class_is_always_in_the_set() -> None:
+    p = np.linspace(0.001, 0.999, 200)
+    limits = conformal_limits(p, p > 0.5, ("no", "yes"), 0.97)
+    assert limits["no"] == 0.97
 
 
 def test_one_class_cannot_be_calibrated() -> None:
