@@ -26,8 +26,24 @@ def dicom_film(
     synthetic: bool = False,
     size: tuple[int, int] = (360, 440),
 ) -> bytes:
-    """A 12 bit DX film. Without `age` there is no birth date either, so that the header tells no age."""
+    """A drawn 12 bit DX film. Without `age` there is no birth date either, so that the header tells no age."""
     levels = np.round(film_pixels(seed, strength, size)[0] / 255 * 4095).astype(np.uint16)
+    return as_dicom(
+        levels, age=age, view=view, name=name, patient_id=patient_id, inverted=inverted, synthetic=synthetic
+    )
+
+
+def as_dicom(
+    levels: NDArray[np.uint16],
+    *,
+    age: str = "004Y",
+    view: str = "AP",
+    name: str = "Doe^Jane",
+    patient_id: str = "TEST-1",
+    inverted: bool = False,
+    synthetic: bool = False,
+) -> bytes:
+    """Grey levels of 12 bits, uint16 `[H, W]`, as an uncompressed DX film."""
     if inverted:
         levels = 4095 - levels
     film = Dataset()
