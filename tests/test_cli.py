@@ -235,6 +235,39 @@ def test_explain_for_the_other_class(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (found["target"], found["method"], found["png"]) == ("normal", "gradcam", None)
 
 
+def test_the_shipped_models_are_listed_and_the_input_check_answers_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MEDIMG_MODELS")
+    assert main(["models", "--json"]) == 0
+    listed = {o["name"]: o for o in objects(capsys)}
+    assert listed["input_check"]["task"] == "gate"
+    assert listed["input_check"]["headline"] is None
+    assert main(["models"]) == 0
+    assert "gives no answer of its own" in capsys.readouterr().out
+    for command in (["predict"], ["explain", "--out", str(tmp_path)]):
+        assert main([command[0], "--model", "input_check", *command[1:], str(film(tmp_path / "a.png"))]) == 2
+        assert "checks the input of other models" in capsys.readouterr().err
+
+
+def test_a_device_is_no_image_and_an_odd_name_does_not_end_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--model", "tiny_model", "--json", "/dev/zero"]) == 1
+    assert "device or a pipe" in objects(capsys)[0]["reason"]
+    for kind, strength in (("normal", 0.0), ("pneumonia", 0.4)):
+        film(tmp_path / "set" / kind / "a.png", 7, strength).rename(tmp_path / "set" / kind / "odd\udcff.png")
+    arguments = ["evaluate", "--model", "tiny_model", "--folder", str(tmp_path / "set"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert len((tmp_path / "out" / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_explain_without_a_method_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(film(tmp_path / "a.png"))
+    assert main(["explain", "--model", "tiny_model", "--method", "", "--out", str(tmp_path / "maps"), path]) == 2
+    assert "No saliency method was named" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_explain_with_the_reference_engine_agrees(tmp_path: Path) -> None:
     path, maps = str(film(tmp_path / "a.png")), {}
