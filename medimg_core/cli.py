@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
         _say(f"The results could not be written ({error.strerror or type(error).__name__}). Check the folder of --out.")
-        return SOME_FAILED
+        return USAGE if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)) else SOME_FAILED
     except KeyboardInterrupt:
         _say("Stopped as asked. What was finished before is kept.")
         return SOME_FAILED
@@ -333,6 +333,7 @@ def _table_name(path: Path, taken: dict[str, Any]) -> str:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from medimg_core.catalog import read_card
     from medimg_core.training.train import train
 
     phases: dict[str, Progress] = {}
@@ -354,6 +355,8 @@ def _train(options: argparse.Namespace) -> int:
         spread = f"{figure['low']:.3f}–{figure['high']:.3f}"
         print(f"{name}: AUROC {figure['value']:.3f} ({spread}), n {measured['n']}")
     print(f"Written to {options.out}")
+    for limit in read_card(options.out).text.get("limits", ())[:1]:
+        print(limit)
     return DONE
 
 

@@ -137,9 +137,12 @@ def read_recipe(path: Path) -> Recipe:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return _recipe(raw)
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise BadRequest(f"There is no recipe {path.name!r} to be read.", "Check the path of the recipe.") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        what = f"it lacks the entry {error}" if isinstance(error, KeyError) else str(error)
         raise BadRequest(
-            f"The recipe {path.name!r} cannot be used ({type(error).__name__}: {error}).",
+            f"The recipe {path.name!r} cannot be used: {what}.",
             "Compare it with the recipes that come with the program.",
         ) from error
 
