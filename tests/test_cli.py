@@ -405,7 +405,7 @@ def test_what_cannot_be_written_and_what_nobody_foresaw_are_sentences(
 ) -> None:
     path, taken = str(film(tmp_path / "a.png")), tmp_path / "taken"
     taken.write_text("a file")
-    assert main(["explain", "--model", "tiny_model", "--out", str(taken), path]) == 1
+    assert main(["explain", "--model", "tiny_model", "--out", str(taken), path]) == 2
     assert "could not be written" in capsys.readouterr().err
 
     def fault(*_: object, **__: object) -> None:
