@@ -61,11 +61,13 @@ def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
     where = "" if "boxes" in truth else f", {truth}"
     tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}{where}"
     sanity = figures.get("sanity")
-    if sanity and sanity["value"] >= SAME_MAP:
-        words = f"Fails: same map with random weights ({sanity['value']:.2f}). Not for location"
-        return Verdict("hollow", words, measured=True, truth=truth)
+    same = f"same map with a shuffled head ({sanity['value']:.2f})" if sanity and sanity["value"] >= SAME_MAP else ""
     if hit["low"] <= chance:
-        return Verdict("hollow", f"Points no better than chance: {tail}", measured=True, truth=truth)
+        words = f"Fails: {same}. Not for location" if same else f"Points no better than chance: {tail}"
+        return Verdict("hollow", words, measured=True, truth=truth)
+    if same:
+        # The place then comes from the features: where the network looks, not what decides between the classes.
+        return Verdict("half", f"Points, but {same}: {tail}", measured=True, truth=truth)
     if figures["energy_inside"]["value"] < CONCENTRATION * figures["area"]["value"]:
         flaw = "Points, but noisy" if family == "gradient" else "Better than chance but coarse"
         return Verdict("half", f"{flaw}: {tail}", measured=True, truth=truth)
