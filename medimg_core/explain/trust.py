@@ -61,7 +61,7 @@ def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
     where = "" if "boxes" in truth else f", {truth}"
     tail = f"{_with_interval(hit)}, centre {centre['value']:.2f}, n\u00a0{figures['n']}{where}"
     sanity = figures.get("sanity")
-    same = f"same map with a shuffled head ({sanity['value']:.2f})" if sanity and sanity["value"] >= SAME_MAP else ""
+    same = f"looks alike with a shuffled head ({sanity['value']:.2f})" if sanity and sanity["value"] >= SAME_MAP else ""
     if hit["low"] <= chance:
         words = f"Fails: {same}. Not for location" if same else f"Points no better than chance: {tail}"
         return Verdict("hollow", words, measured=True, truth=truth)

@@ -60,11 +60,7 @@ def _cost(board: Dashboard) -> str:
     first, second = (float(model.cost["predict_ms"]) for model in board.models[:2])
     if min(first, second) <= 0:
         return ""
-    ratio = first / second
-    if 0.8 < ratio < 1.25:
-        return "Both take about the same time."
-    how = f"{ratio:.1f} times" if ratio > 1 else f"1/{1 / ratio:.1f} of"
-    return f"It takes {how} the time of the other model."
+    return f"It takes {first:.1f} ms a film, the other {second:.1f} ms."
 
 
 def summary(board: Dashboard) -> str:
