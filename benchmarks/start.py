@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from pydicom.uid import ExplicitVRLittleEndian
-
-from benchmarks.inputs import dicom, shipped_model
+from benchmarks.inputs import DEMO, shipped_model
 from benchmarks.rows import Row, median_ms
 
 TOPIC = "start of a process"
@@ -17,13 +13,10 @@ TOPIC = "start of a process"
 
 def rows() -> list[Row]:
     card = shipped_model()
-    with tempfile.TemporaryDirectory() as folder:
-        film = Path(folder) / "film.dcm"
-        film.write_bytes(dicom(ExplicitVRLittleEndian))
-        predict = ["-m", "medimg_core", "predict", "--model", card.name, "--json", str(film)]
-        keras = ["-c", f"import keras; keras.saving.load_model({str(card.folder / 'model.keras')!r})"]
-        ours = median_ms(lambda: _run(predict), runs=5, warm=1)
-        theirs = median_ms(lambda: _run(keras), runs=3, warm=1)
+    predict = ["-m", "medimg_core", "predict", "--model", card.name, "--json", str(DEMO)]
+    keras = ["-c", f"import keras; keras.saving.load_model({str(card.folder / 'model.keras')!r})"]
+    ours = median_ms(lambda: _run(predict), runs=5, warm=1)
+    theirs = median_ms(lambda: _run(keras), runs=3, warm=1)
     bare = median_ms(lambda: _run(["-c", "pass"]), runs=5, warm=1)
     return [
         Row(TOPIC, "predict, from start to first answer", ours, "ms", "importing Keras, loading the network", theirs),
@@ -32,7 +25,4 @@ def rows() -> list[Row]:
 
 
 def _run(arguments: list[str]) -> None:
-    # 1: the gate may refuse a drawing; the way to that answer is timed all the same.
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        raise RuntimeError(done.stderr)
+    subprocess.run([sys.executable, *arguments], capture_output=True, check=True)

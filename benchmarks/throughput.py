@@ -27,6 +27,7 @@ def rows() -> list[Row]:
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(one, films))
 
+    assert not any(answer.prediction.refused for answer in predict_batch(films, card))
     batch = median_ms(lambda: list(predict_batch(films, card)), runs=5, warm=1)
     alone = median_ms(lambda: bare(False), runs=5, warm=1)
     gated = median_ms(lambda: bare(True), runs=5, warm=1)
