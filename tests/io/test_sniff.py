@@ -46,7 +46,8 @@ def test_a_preamble_that_looks_like_a_tiff_is_still_dicom():
         (bytes(range(256)), NotAnImage, "neither DICOM nor a picture"),
         (b"\x08\0" + b"\xff" * 30, NotAnImage, "neither DICOM nor a picture"),
     ],
-    ids=lambda value: value[:12].decode("latin-1").strip() if isinstance(value, bytes) else "",
+    # Four bytes: those after them hold the time at which the zip was made, another one in every worker of pytest.
+    ids=lambda value: value[:4].decode("latin-1").strip() if isinstance(value, bytes) else "",
 )
 def test_everything_else_is_named(data, error, words):
     assert sniff(data) in ("other", "zip")
