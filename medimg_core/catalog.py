@@ -12,10 +12,10 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from medimg_core.errors import BadRequest, ModelUnavailable
 from medimg_core.types import Image, InputSpec, ModelRef, OperatingPoint, Window
@@ -32,9 +32,34 @@ class ModelClass:
     meaning: str
 
 
+Form = Literal["yes_no", "one_of", "grade"]
+"""How a model answers: one logit for two classes, softmax over kinds, or a logit for every step of a scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementCard:
+    """A yes/no question that a model answers beside its main one.
+
+    Attributes:
+        id: the manifest's spelling of the side that the probability speaks of.
+        title: what is said when it is claimed; `otherwise`: when it is not.
+        meaning: what it says to a reader.
+        output: index of its logit.
+        of: decisions that it is told with; empty tells it always.
+    """
+
+    id: str
+    title: str
+    otherwise: str
+    meaning: str
+    output: int
+    of: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`p = sigmoid(logit / temperature + shift)` for one output, fitted on `val`.
+    """`p = sigmoid(logit / temperature + shift)` for one output, fitted on `val`; of several kinds
+    `softmax(logits / temperature)`, where the shift means nothing.
 
     `draws` are (temperature, shift) pairs of bootstrap refits (by patient): the interval of p comes from them.
     """
@@ -45,10 +70,23 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementFit:
+    """What val says about one statement: its calibration, the threshold of its balanced point, share of yes, films."""
+
+    calibration: Calibration
+    threshold: float
+    prevalence: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Population:
     """Patients for whom the model was measured apart.
 
     Attributes:
+        calibration: of the main answer; of grades, of the step to the first positive grade.
+        steps: of grades, the calibration of every step (`grade >= 1`, `grade >= 2`, ...); else empty.
+        statements: statement -> its fit; one that val could not fit is missing and is not told.
         test_set: id of the test set in `evaluation.json` whose figures are quoted.
         prevalence: share of positives in the films that the calibration was fitted on.
         conformal: class -> largest nonconformity (1 - p of that class) that stays in the set at 90 % coverage.
@@ -66,6 +104,8 @@ class Population:
     age_min: float | None = None
     age_max: float | None = None
     views: tuple[str, ...] = ()
+    steps: tuple[Calibration, ...] = ()
+    statements: Mapping[str, StatementFit] = field(default_factory=dict)
 
     def takes(self, age_years: float | None, view: str | None) -> bool:
         """Whether a patient of this age and view belongs here; unknown never does."""
@@ -82,9 +122,13 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model folder's card. `classes[positive]` is the class that probability and maps speak of.
+    """A model folder's card.
 
-    `outputs` is 1 for a single logit of the positive class (sigmoid), else one logit a class (softmax).
+    `classes[positive]` is the class that a yes/no model's probability and maps speak of; of grades the first one that
+    counts as positive; of several kinds the one singled out in reports, the first where none is.
+    `outputs` counts the logits: first those of the main answer (1 for yes/no, one a kind, one less than there are
+    grades), then those of the statements.
+    `takes` names the kinds of image, as the router calls them, that the model may be shown.
     `cam_layer` names the layer whose feature maps the signature `predict` returns; `head` is `pooled` when global
     average pooling and one dense layer follow it, else `dense`.
     """
@@ -109,6 +153,20 @@ class ModelCard:
     default_population: str
     label_map: Mapping[str, str]
     text: Mapping[str, Any]
+    takes: tuple[str, ...] = ()
+    statements: tuple[StatementCard, ...] = ()
+
+    @property
+    def form(self) -> Form:
+        """How the main answer is given."""
+        if self.task == "grading":
+            return "grade"
+        return "yes_no" if len(self.classes) == 2 else "one_of"
+
+    @property
+    def main_outputs(self) -> int:
+        """How many logits belong to the main answer: the first ones."""
+        return {"yes_no": 1, "one_of": len(self.classes), "grade": len(self.classes) - 1}[self.form]
 
     @property
     def class_ids(self) -> tuple[str, ...]:
@@ -218,21 +276,30 @@ def _card(folder: Path, raw: dict[str, Any]) -> ModelCard:
         default_population=raw["default_population"],
         label_map=raw.get("label_map", {}),
         text=raw["text"],
+        takes=tuple(raw.get("takes", ())),
+        statements=tuple(StatementCard(**{**s, "of": tuple(s.get("of", ()))}) for s in raw.get("statements", ())),
     )
 
 
 def _population(raw: dict[str, Any]) -> Population:
     fields = dict(raw)
-    calibration = fields.pop("calibration")
     points = fields.pop("operating_points")
+    statements = {
+        name: StatementFit(**{**fit, "calibration": _calibration(fit["calibration"])})
+        for name, fit in fields.pop("statements", {}).items()
+    }
     return Population(
-        calibration=Calibration(
-            calibration["temperature"], calibration["shift"], tuple((t, s) for t, s in calibration["draws"])
-        ),
+        calibration=_calibration(fields.pop("calibration")),
+        steps=tuple(_calibration(step) for step in fields.pop("steps", ())),
+        statements=statements,
         operating_points=tuple(OperatingPoint(name, points[name]) for name in ("rule_out", "balanced", "rule_in")),
         views=tuple(fields.pop("views", ())),
         **fields,
     )
+
+
+def _calibration(raw: Mapping[str, Any]) -> Calibration:
+    return Calibration(raw["temperature"], raw["shift"], tuple((t, s) for t, s in raw["draws"]))
 
 
 def hashes(card: ModelCard) -> Mapping[str, str]:

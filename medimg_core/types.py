@@ -274,13 +274,37 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """A yes/no answer beside the main one (bacterial or viral, referable or not); `id` as on the card.
+
+    Attributes:
+        probability: calibrated, of the card's `title` side.
+        interval: 95 % interval of it, from the bootstrap of the calibration curve; None without one.
+        threshold: from which probability on it is claimed.
+    """
+
+    id: str
+    probability: float
+    interval: Interval | None
+    threshold: float
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the probability reaches the threshold."""
+        return self.probability >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of one model to one image; for classes, grades, outlines, boxes and measurements alike.
 
     Attributes:
-        scores: class -> calibrated probability; empty when the image was refused.
-        interval: 95 % interval of the positive class's probability, from the bootstrap of the calibration curve.
-        decision: the class at `operating_point`; None when refused.
+        scores: class -> calibrated probability, summing to 1; empty when the image was refused.
+        interval: 95 % interval of `positive`'s probability, from the bootstrap of the calibration curve.
+        decision: for a yes/no question the class at `operating_point`, of several kinds the likeliest, of grades the
+            rounded expected grade; None when refused.
+        positive: the class that `interval` speaks of: of a yes/no question its positive class, else the decision.
+        statements: further answers that apply to this decision.
         population: id of the card's population whose calibration and figures were used.
         prediction_set: classes that split conformal prediction cannot leave out at 90 % coverage.
         seconds: wall time of preprocessing, gate and network.
@@ -296,6 +320,7 @@ class Prediction:
     calibrated: bool = True
     operating_point: OperatingPoint | None = None
     prediction_set: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
     regions: tuple[Region, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     seconds: float = 0.0

@@ -23,7 +23,8 @@ ENGINES: tuple[Engine, ...] = ("own", "tf-keras-vis")
 def target_weights(card: ModelCard, target: str) -> FloatArray:
     """What is explained, as weights of the logits, float32 `[outputs]`.
 
-    One logit speaks for the positive class: +1 asks for it, -1 for the other class. Several logits: one-hot.
+    Yes/no: +1 asks for the positive class, -1 for the other one. Several kinds: one-hot. Grades: the step that leads to
+    the grade; minus the first step for the lowest. The logits of statements are left out.
 
     Raises:
         BadRequest: the model has no such class; the message lists the near names.
@@ -32,9 +33,14 @@ def target_weights(card: ModelCard, target: str) -> FloatArray:
         near = difflib.get_close_matches(target, card.class_ids, n=3, cutoff=0.5) or list(card.class_ids)
         raise BadRequest(f"The model {card.name!r} has no class {target!r}.", f"Near names: {', '.join(near)}.")
     index = card.class_ids.index(target)
-    if card.outputs == 1:
-        return np.array([1.0 if index == card.positive else -1.0], np.float32)
-    return np.asarray(np.arange(card.outputs) == index, np.float32)
+    weights = np.zeros(card.outputs, np.float32)
+    if card.form == "yes_no":
+        weights[0] = 1 if index == card.positive else -1
+    elif card.form == "grade":
+        weights[max(index - 1, 0)] = 1 if index else -1
+    else:
+        weights[index] = 1
+    return weights
 
 
 def available(card: ModelCard) -> tuple[Method, ...]:

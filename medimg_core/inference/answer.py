@@ -14,7 +14,7 @@ from medimg_core.catalog import ModelCard, Population
 from medimg_core.errors import MedImgError
 from medimg_core.imaging import Geometry, prepare
 from medimg_core.inference import gate
-from medimg_core.inference.calibration import interval, prediction_set, probabilities
+from medimg_core.inference.calibration import decide, interval, prediction_set, probabilities, statements
 from medimg_core.inference.pool import runtime_for
 from medimg_core.inference.runtime import Forward
 from medimg_core.types import FloatArray, GateVerdict, Image, Prediction
@@ -78,21 +78,21 @@ def predict(
 def _prediction(
     card: ModelCard, population: Population, forward: Forward, verdict: GateVerdict, seconds: float
 ) -> Prediction:
-    scores = probabilities(forward.logits, card, population.calibration)
-    point = population.point("balanced")
-    positive = card.class_ids[card.positive]
-    others = {name: p for name, p in scores.items() if name != positive}
-    likeliest_other = max(others, key=lambda name: others[name])
+    scores = probabilities(forward.logits, card, population)
+    decision = decide(scores, card, population)
+    yes_no = card.form == "yes_no"
+    positive = card.class_ids[card.positive] if yes_no else decision
     return Prediction(
         model=card.ref,
         scores=scores,
         gate=verdict,
-        decision=positive if scores[positive] >= point.threshold else likeliest_other,
+        decision=decision,
         positive=positive,
-        interval=interval(forward.logits, card, population.calibration),
+        interval=interval(forward.logits, card, population, positive),
         population=population.id,
-        operating_point=point,
+        operating_point=population.point("balanced") if yes_no else None,
         prediction_set=prediction_set(scores, population.conformal),
+        statements=statements(forward.logits, card, population, decision),
         seconds=seconds,
     )
 

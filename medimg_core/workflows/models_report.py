@@ -102,8 +102,7 @@ def _film(card: ModelCard, population: str, row: Row) -> _Film:
     if entry.image is None:
         raise entry.error or MedImgError("A film cannot be read.", "Restore the data set.")
     forward = runtime_for(card).predict(prepare(entry.image, card.input)[0])
-    calibration = card.population(chosen=population)[0].calibration
-    scores = probabilities(forward.logits, card, calibration)
+    scores = probabilities(forward.logits, card, card.population(chosen=population)[0])
     return _Film(scores[card.class_ids[card.positive]], gate.check(entry.image, card).passed)
 
 

@@ -5,10 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medimg_core.catalog import Calibration, ModelCard
-from medimg_core.inference.calibration import at_prevalence, interval, prediction_set, probabilities
+from medimg_core.catalog import Calibration, ModelCard, Population, StatementCard, StatementFit
+from medimg_core.inference.calibration import (
+    at_prevalence,
+    decide,
+    grade_scores,
+    interval,
+    prediction_set,
+    probabilities,
+    statements,
+)
 
 LOG3 = float(np.log(3.0))
+
+
+def people(calibration: Calibration, **more: object) -> Population:
+    return Population("all", "", "all", calibration, (), {}, 0.5, True, **more)  # type: ignore[arg-type]
 
 
 def logit(value: float) -> np.ndarray:
@@ -28,32 +40,32 @@ def logit(value: float) -> np.ndarray:
 def test_one_output_is_a_sigmoid_of_the_scaled_and_shifted_logit(
     tiny_model: ModelCard, value: float, calibration: Calibration, p: float
 ) -> None:
-    scores = probabilities(logit(value), tiny_model, calibration)
+    scores = probabilities(logit(value), tiny_model, people(calibration))
     assert scores == pytest.approx({"normal": 1 - p, "pneumonia": p})
     assert list(scores) == ["normal", "pneumonia"]
 
 
 def test_the_positive_class_may_stand_first(tiny_model: ModelCard) -> None:
-    scores = probabilities(logit(LOG3), replace(tiny_model, positive=0), Calibration())
+    scores = probabilities(logit(LOG3), replace(tiny_model, positive=0), people(Calibration()))
     assert scores == pytest.approx({"normal": 0.75, "pneumonia": 0.25})
 
 
 def test_several_outputs_are_a_softmax(tiny_model: ModelCard) -> None:
     card = replace(tiny_model, outputs=3, classes=(*tiny_model.classes, replace(tiny_model.classes[0], id="other")))
-    scores = probabilities(np.log(np.array([1, 4, 9], np.float32)), card, Calibration(2.0, 5.0))
+    scores = probabilities(np.log(np.array([1, 4, 9], np.float32)), card, people(Calibration(2.0, 5.0)))
     assert scores == pytest.approx({"normal": 1 / 6, "pneumonia": 2 / 6, "other": 3 / 6})
 
 
 @pytest.mark.parametrize("value", [-1e4, 1e4])
 def test_far_logits_stay_finite(tiny_model: ModelCard, value: float) -> None:
-    scores = probabilities(logit(value), tiny_model, Calibration(0.1, 0.0))
+    scores = probabilities(logit(value), tiny_model, people(Calibration(0.1, 0.0)))
     assert sorted(scores.values()) == [0.0, 1.0]
 
 
 def test_the_interval_is_the_middle_95_percent_of_the_refits(tiny_model: ModelCard) -> None:
     shifts = np.linspace(-1, 1, 401)
     calibration = Calibration(1.0, 0.0, tuple((1.0, float(s)) for s in shifts))
-    found = interval(logit(0.0), tiny_model, calibration)
+    found = interval(logit(0.0), tiny_model, people(calibration), "pneumonia")
     assert found is not None
     # The sigmoid is monotone, so percentiles of p are the sigmoids of percentiles of the shift: -0.95 and 0.95.
     low, high = 1 / (1 + np.exp(0.95)), 1 / (1 + np.exp(-0.95))
@@ -61,13 +73,45 @@ def test_the_interval_is_the_middle_95_percent_of_the_refits(tiny_model: ModelCa
 
 
 def test_the_interval_holds_its_value(tiny_model: ModelCard) -> None:
-    found = interval(logit(0.0), tiny_model, Calibration(1.0, 0.0, ((1.0, 1.0), (1.0, 2.0))))
+    found = interval(logit(0.0), tiny_model, people(Calibration(1.0, 0.0, ((1.0, 1.0), (1.0, 2.0)))), "pneumonia")
     assert found is not None
     assert found.low == found.value == 0.5
 
 
+def graded(card: ModelCard) -> ModelCard:
+    classes = tuple(replace(card.classes[0], id=name) for name in ("no_dr", "mild", "moderate"))
+    return replace(card, task="grading", classes=classes, positive=2, outputs=2)
+
+
+def test_grades_are_the_differences_of_their_steps(tiny_model: ModelCard) -> None:
+    card = graded(tiny_model)
+    population = people(Calibration(), steps=(Calibration(), Calibration(1.0, -LOG3)))
+    # P(grade >= 1) = 3/4; P(grade >= 2) = 1/2.
+    scores = probabilities(np.array([LOG3, LOG3], np.float32), card, population)
+    assert scores == pytest.approx({"no_dr": 0.25, "mild": 0.25, "moderate": 0.5})
+    # 0 * 0.25 + 1 * 0.25 + 2 * 0.5 = 1.25, rounded 1.
+    assert decide(scores, card, population) == "mild"
+
+
+def test_a_later_step_is_never_likelier_than_an_earlier_one() -> None:
+    np.testing.assert_allclose(grade_scores(np.array([0.4, 0.7])), [0.6, 0.0, 0.4])
+
+
+def test_a_statement_is_told_with_its_decision_only(tiny_model: ModelCard) -> None:
+    question = StatementCard("bacterial", "Rather bacterial", "Rather viral", "", 1, ("pneumonia",))
+    card = replace(tiny_model, outputs=2, statements=(question,))
+    fit = StatementFit(Calibration(2.0, 0.0, ((1.0, 0.0), (2.0, 0.0))), 0.6, 0.5, 100)
+    population = people(Calibration(), statements={"bacterial": fit})
+    (told,) = statements(np.array([5.0, 2 * LOG3], np.float32), card, population, "pneumonia")
+    assert told.probability == pytest.approx(0.75)
+    assert told.claimed
+    assert told.interval is not None
+    assert (told.interval.low, told.interval.high) == pytest.approx((0.75, 0.9 - 0.025 * 0.15))
+    assert statements(np.array([5.0, 2 * LOG3], np.float32), card, population, "normal") == ()
+
+
 def test_no_refits_no_interval(tiny_model: ModelCard) -> None:
-    assert interval(logit(0.0), tiny_model, Calibration()) is None
+    assert interval(logit(0.0), tiny_model, people(Calibration()), "pneumonia") is None
 
 
 def test_prevalence_restates_by_bayes() -> None:
