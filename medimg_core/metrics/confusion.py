@@ -82,7 +82,7 @@ def cohen_kappa(
     Returns:
         A value of 0 where truth or decisions know one class only and agree no better than that.
     """
-    return _agreement(truth, decided, classes, groups, draws, seed, _kappa)
+    return _agreement(truth, decided, classes, groups, draws, seed, quadratic_kappa)
 
 
 def matthews(
@@ -122,8 +122,8 @@ def _agreement(
     return interval
 
 
-def _kappa(tables: Floats) -> Floats:
-    """Quadratic kappa of tables `[b, k, k]`."""
+def quadratic_kappa(tables: Floats) -> Floats:
+    """Quadratic kappa `[b]` of tables `[b, k, k]`; 0 where chance alone agrees as well."""
     steps = np.arange(tables.shape[-1])
     weights = (steps[:, None] - steps[None, :]) ** 2
     n = tables.sum(axis=(1, 2))

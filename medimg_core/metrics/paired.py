@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medimg_core.metrics.confusion import quadratic_kappa
 from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval, wilson
 from medimg_core.metrics.registry import Answers
+from medimg_core.metrics.roc import PairedTest, delong_test
+from medimg_core.metrics.several import macro_auroc_test
 from medimg_core.types import Interval
 
 
@@ -63,7 +66,8 @@ def mean_difference(
 
 
 def figure_differences(a: Answers, b: Answers, draws: int = 2000, seed: int = 0) -> Mapping[str, Interval]:
-    """Differences `a - b` of the figures at the operating point and of the Brier score, by name.
+    """Differences `a - b` of the figures at the operating point and of the Brier score, by name; of grades also of
+    kappa and of the mean error. Of several kinds the rates are those of the class that is singled out, if one is.
 
     Intervals are percentiles of the bootstrap by patient. Where the models agree on every film no draw differs; then
     Wilson's upper limit of the share of patients on whom they may still differ, to either side.
@@ -71,47 +75,75 @@ def figure_differences(a: Answers, b: Answers, draws: int = 2000, seed: int = 0)
     Args:
         a, b: answers to the same films in the same order. A figure that the films do not define is left out.
     """
-    labels, groups = a.labels, a.patients
-    right = (a.truth == a.decided).astype(np.float64) - (b.truth == b.decided)
-    squares = (a.probability - labels) ** 2 - (b.probability - labels) ** 2
-    called = _called(a) | _called(b)
-    everything = np.ones_like(labels)
-    parts: dict[str, tuple[NDArray[np.bool_], Callable[[Floats], Floats]]] = {
-        "accuracy": (everything, lambda w: _ratio(w @ right, w.sum(axis=1))),
-        "sensitivity": (labels, lambda w: _rate(w, a, labels) - _rate(w, b, labels)),
-        "specificity": (~labels, lambda w: _rate(w, b, ~labels) - _rate(w, a, ~labels)),
-        "precision": (called, lambda w: _precision(w, a) - _precision(w, b)),
-        "f1": (called | labels, lambda w: _f1(w, a) - _f1(w, b)),
-        "brier": (everything, lambda w: _ratio(w @ squares, w.sum(axis=1))),
-    }
     found = {}
-    for name, (among, statistic) in parts.items():
-        if not np.isfinite(statistic(np.ones((1, labels.size)))[0]):
+    for name, (among, statistic) in _statistics(a, b).items():
+        if not np.isfinite(statistic(np.ones((1, a.truth.size)))[0]):
             continue
-        interval = paired_difference(statistic, labels.size, groups, draws, seed)
+        interval = paired_difference(statistic, a.truth.size, a.patients, draws, seed)
         if interval.high - interval.low < 1e-9:
-            reach = wilson(0, np.unique(groups[among]).size).high
+            reach = wilson(0, np.unique(a.patients[among]).size).high
             interval = Interval(interval.value, max(interval.low - reach, -1.0), min(interval.high + reach, 1.0))
         found[name] = replace(interval, n=int(among.sum()))
     return found
 
 
-def _called(answers: Answers) -> NDArray[np.bool_]:
-    return np.asarray(answers.decided == answers.positive, np.bool_)
+def _statistics(a: Answers, b: Answers) -> dict[str, tuple[NDArray[np.bool_], Callable[[Floats], Floats]]]:
+    """Figure -> the films that it counts, and its difference as a function of weights `[b, n]`."""
+    labels = a.labels
+    right = a.right.astype(np.float64) - b.right
+    squares = _squares(a) - _squares(b)
+    called = a.flagged | b.flagged
+    everything = np.ones_like(labels)
+    parts: dict[str, tuple[NDArray[np.bool_], Callable[[Floats], Floats]]] = {
+        "accuracy": (everything, lambda w: _ratio(w @ right, w.sum(axis=1))),
+    }
+    if a.form == "grade":
+        errors = (np.abs(a.truth - a.decided) - np.abs(b.truth - b.decided)).astype(np.float64)
+        parts["kappa_quadratic"] = (everything, lambda w: _weighted_kappa(w, a) - _weighted_kappa(w, b))
+        parts["mae"] = (everything, lambda w: _ratio(w @ errors, w.sum(axis=1)))
+    if a.two_sided:
+        parts |= {
+            "sensitivity": (labels, lambda w: _rate(w, a, labels) - _rate(w, b, labels)),
+            "specificity": (~labels, lambda w: _rate(w, b, ~labels) - _rate(w, a, ~labels)),
+            "precision": (called, lambda w: _precision(w, a) - _precision(w, b)),
+            "f1": (called | labels, lambda w: _f1(w, a) - _f1(w, b)),
+        }
+    parts["brier"] = (everything, lambda w: _ratio(w @ squares, w.sum(axis=1)))
+    return parts
+
+
+def headline_test(a: Answers, b: Answers, draws: int = 2000, seed: int = 0) -> PairedTest:
+    """The test of two models' areas: DeLong's, and of several kinds the bootstrap of the macro area."""
+    if a.form == "one_of":
+        return macro_auroc_test(a.truth, a.all_scores, b.all_scores, a.patients, draws, seed)
+    return delong_test(a.labels, a.probability, b.probability, a.patients)
+
+
+def _squares(answers: Answers) -> Floats:
+    if answers.form == "one_of":
+        return np.asarray(((answers.all_scores - np.eye(answers.classes)[answers.truth]) ** 2).sum(axis=1), np.float64)
+    return np.asarray((answers.probability - answers.labels) ** 2, np.float64)
+
+
+def _weighted_kappa(weights: Floats, answers: Answers) -> Floats:
+    """Quadratic kappa of weights `[b, n]`."""
+    k = answers.classes
+    cells = np.eye(k * k)[answers.truth * k + answers.decided]
+    return quadratic_kappa((weights @ cells).reshape(-1, k, k))
 
 
 def _rate(weights: Floats, answers: Answers, among: NDArray[np.bool_]) -> Floats:
     """Share called positive among some of the films."""
-    return _ratio(weights @ (_called(answers) & among), weights @ among)
+    return _ratio(weights @ (answers.flagged & among), weights @ among)
 
 
 def _precision(weights: Floats, answers: Answers) -> Floats:
-    called = _called(answers)
+    called = answers.flagged
     return _ratio(weights @ (called & answers.labels), weights @ called)
 
 
 def _f1(weights: Floats, answers: Answers) -> Floats:
-    called = _called(answers)
+    called = answers.flagged
     return _ratio(2 * (weights @ (called & answers.labels)), weights @ called + weights @ answers.labels)
 
 
