@@ -190,6 +190,7 @@ outputs = 1
 cam_layer = "cam"
 head = "{head}"
 licence = "open"
+takes = ["chest_frontal"]
 default_population = "children"
 
 [input]

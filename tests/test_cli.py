@@ -241,12 +241,12 @@ def test_the_shipped_models_are_listed_and_the_input_check_answers_nothing(
     monkeypatch.delenv("MEDIMG_MODELS")
     assert main(["models", "--json"]) == 0
     listed = {o["name"]: o for o in objects(capsys)}
-    assert listed["input_check"]["task"] == "gate"
-    assert listed["input_check"]["headline"] is None
+    assert listed["router"]["task"] == "gate"
+    assert listed["router"]["headline"] is None
     assert main(["models"]) == 0
     assert "gives no answer of its own" in capsys.readouterr().out
     for command in (["predict"], ["explain", "--out", str(tmp_path)]):
-        assert main([command[0], "--model", "input_check", *command[1:], str(film(tmp_path / "a.png"))]) == 2
+        assert main([command[0], "--model", "router", *command[1:], str(film(tmp_path / "a.png"))]) == 2
         assert "checks the input of other models" in capsys.readouterr().err
 
 

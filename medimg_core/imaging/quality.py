@@ -53,12 +53,16 @@ class Quality:
     missing: float
 
 
-def measure(image: Image) -> Quality:
-    """All figures of a picture; about a millisecond, whatever its size."""
+def measure(image: Image, source: tuple[int, int] | None = None) -> Quality:
+    """All figures of a picture; about a millisecond, whatever its size.
+
+    Args:
+        source: rows and columns before the picture was thinned; its own where None.
+    """
     small = thin(image, _COUNTED_SIDE)
     grey = grey_levels(small)
     counts = np.bincount(grey.ravel(), minlength=256)
-    rows, columns = image.shape
+    rows, columns = source or image.shape
     return Quality(
         shorter=min(rows, columns),
         aspect=max(rows, columns) / min(rows, columns),

@@ -62,10 +62,10 @@ def train(
         BadRequest, BadTable, ModelUnavailable: recipe, data or weights cannot be used; each says what to do.
     """
     if _task(recipe_path) == "gate":
-        from medimg_core.training import input_check_export
+        from medimg_core.training import router_export
 
         # Its network has other classes, pictures and figures; only the way in is shared.
-        return input_check_export.train(recipe_path, data_folder, out_folder, lambda line: progress(line, 0.0))
+        return router_export.train(recipe_path, data_folder, out_folder, lambda line: progress(line, 0.0))
     material = gather(read_recipe(recipe_path), data_folder)
     work = work or Path("work") / f"{material.recipe.name}_{_fingerprint(material):08x}"
     films = [load_films(part, material.recipe.input, progress, work.parent / "cache") for part in _seen(material)]

@@ -16,7 +16,7 @@ from medimg_core.ui.session import Workspace
 from medimg_core.ui.viewer import Layer
 from medimg_core.workflows.diagnose import diagnose, place
 from medimg_core.workflows.explain import explain
-from medimg_core.workflows.route import route
+from medimg_core.workflows.route import models
 
 FIRST_MAP = "gradcam"
 """The map beside the answer: behind a pooled head it costs no pass of its own."""
@@ -31,7 +31,7 @@ def primary() -> ModelCard:
     Raises:
         ModelUnavailable: none is installed.
     """
-    return route()[0]
+    return models()[0]
 
 
 def ready_for(image: Image | None) -> str:

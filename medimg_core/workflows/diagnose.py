@@ -129,7 +129,7 @@ def diagnose(
     Raises:
         ModelUnavailable: the model is missing or changed. A second model that is missing is left out.
     """
-    card = model if isinstance(model, ModelCard) else route()[0] if model == "auto" else open_answering(model)
+    card = model if isinstance(model, ModelCard) else route(image).first if model == "auto" else open_answering(model)
     kept = ANSWERS if answers is None else answers
     answer = _ask(image, card, population, engine, kept)
     chosen, known = card.population(image, population)

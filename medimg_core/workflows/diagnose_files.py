@@ -15,7 +15,7 @@ from medimg_core.errors import BadRequest, MedImgError
 from medimg_core.inference import Answer, gate, predict
 from medimg_core.io import read_files
 from medimg_core.types import Image, Region, Spacing
-from medimg_core.workflows.route import route
+from medimg_core.workflows.route import models
 
 Json = dict[str, Any]
 
@@ -43,7 +43,7 @@ def choose_models(name: str) -> tuple[ModelCard, ...]:
     Raises:
         ModelUnavailable: no such model, or none at all for `auto`.
     """
-    return route() if name == "auto" else (open_answering(name),)
+    return models() if name == "auto" else (open_answering(name),)
 
 
 def check_population(cards: Iterable[ModelCard], population: str | None) -> None:

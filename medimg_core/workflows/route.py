@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medimg_core.catalog import ModelCard, list_models
 from medimg_core.errors import ModelUnavailable
+from medimg_core.inference import gate
+from medimg_core.inference.kinds import KNOWN, words
+from medimg_core.types import GateVerdict, Image
 
 
-def route(folder: Path | None = None) -> tuple[ModelCard, ...]:
-    """The installed models that answer a question about an image: no baselines, no input checks, by name.
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What an image is, and who answers.
 
-    Whether an image is of the kind that a model takes is for its gate to say.
+    Attributes:
+        cards: the models that take it, by name; empty where it is refused.
+        first: the first of them; where there is none, the model that came nearest to taking it.
+        verdict: what the gate said for `first`. `verdict.kind` is the kind that the router names.
+    """
+
+    cards: tuple[ModelCard, ...]
+    first: ModelCard
+    verdict: GateVerdict
+
+    @property
+    def what(self) -> str:
+        """The kind in words ("a frontal chest film"); empty where it was not told."""
+        return words(self.verdict.kind) if self.verdict.kind in KNOWN else ""
+
+
+def models(folder: Path | None = None) -> tuple[ModelCard, ...]:
+    """The installed models that answer a question about an image: no baselines, no router, by name.
 
     Raises:
         ModelUnavailable: there is none.
@@ -20,3 +42,26 @@ def route(folder: Path | None = None) -> tuple[ModelCard, ...]:
     if not cards:
         raise ModelUnavailable("No model is installed.", "Restore the models folder from the release.")
     return cards
+
+
+def route(image: Image, folder: Path | None = None) -> Routed:
+    """The models that answer for an image: those whose gate lets it pass. The router looks at it once for all.
+
+    Raises:
+        ModelUnavailable: no model is installed, or the router is damaged.
+    """
+    asked = [(card, gate.check(image, card)) for card in models(folder)]
+    passed = [(card, verdict) for card, verdict in asked if verdict.passed]
+    if passed:
+        return Routed(tuple(card for card, _ in passed), *passed[0])
+    # A verdict with figures comes from a look at the picture, one without from the header alone.
+    first, verdict = max(asked, key=lambda one: (one[1].kind not in KNOWN, bool(one[1].figures)))
+    if verdict.kind in KNOWN:
+        reason = f"It is {words(verdict.kind)}; no model for such images is installed."
+        verdict = replace(verdict, reasons=(reason,))
+    return Routed((), first, verdict)
+
+
+def accepted(folder: Path | None = None) -> str:
+    """What the installed models take, in plain words (the row Accepted of a refusal by all)."""
+    return " ".join(dict.fromkeys(gate.accepted(card) for card in models(folder)))

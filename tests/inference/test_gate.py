@@ -12,23 +12,36 @@ import pytest
 
 from medimg_core.catalog import ModelCard, open_model, read_card
 from medimg_core.errors import ModelUnavailable
+from medimg_core.imaging.quality import measure
 from medimg_core.inference import gate
-from medimg_core.inference.gate_network import ACCEPTED, Impression, Limits, Reference, limits
+from medimg_core.inference.gate_network import Impression, Limits, Reference, limits
+from medimg_core.inference.kinds import FOREIGN, KNOWN
 from medimg_core.types import Image
 from model_folder import TINY_MODEL, copy_model, synthetic_film
 
-LIMITS = Limits(refuse_below=0.2, doubt_below=0.6, refuse_beyond=3.0, doubt_beyond=2.0)
+ACCEPTED = "chest_frontal"
+COULD = "it could also be a CT slice of the head."
+LIMITS = Limits(refuse_below=0.55, doubt_below=0.6, refuse_beyond=3.0, doubt_beyond=2.0)
 
 
-def seen(frontal: float, distance: float = 1.0, other: str = "ct") -> Impression:
-    rest = {name: 0.0 for name in gate._KINDS}
-    return Impression({**rest, other: 1 - frontal, ACCEPTED: frontal}, distance)
+GOOD = measure(synthetic_film())
+
+
+def seen(frontal: float, distance: float = 1.0, other: str = "head_ct") -> Impression:
+    rest = {name: 0.0 for name in (*KNOWN, *FOREIGN)}
+    return Impression({**rest, other: 1 - frontal, ACCEPTED: frontal}, {kind: distance for kind in KNOWN}, GOOD)
 
 
 @pytest.fixture
 def card(tiny_model: ModelCard) -> ModelCard:
-    """A model whose input check is the folder beside it."""
-    return replace(tiny_model, gate="tiny_model")
+    """A model of chest films whose router is the folder beside it."""
+    return replace(tiny_model, gate="tiny_model", takes=(ACCEPTED,))
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    """Other tests put other impressions in the place of the network's."""
+    gate._seen.clear()
 
 
 @pytest.fixture
@@ -36,8 +49,8 @@ def sees(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Puts an impression in the place of the network's."""
 
     def put(impression: Impression) -> None:
-        monkeypatch.setattr(gate, "impression", lambda image, card: impression)
-        monkeypatch.setattr(gate, "limits", lambda card: LIMITS)
+        monkeypatch.setattr(gate, "impression", lambda image, card: replace(impression, quality=measure(image)))
+        monkeypatch.setattr(gate, "limits", lambda card, kind: LIMITS)
 
     return put
 
@@ -57,10 +70,31 @@ def sees(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     ],
 )
 def test_the_header_alone_refuses(card: ModelCard, fields: dict[str, object], kind: str, words: str) -> None:
-    verdict = gate.check(synthetic_film(**fields), card)
+    verdict = gate.check(synthetic_film(**fields), replace(card, gate=None))
     assert not verdict.passed
     assert verdict.kind == kind
     assert words in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("modality", "named", "kind"),
+    [("CT", "head_ct", "head_ct"), ("CT", "fundus", "ct"), ("DX", "bone_film", "bone_film")],
+)
+def test_the_router_says_more_than_the_header_where_they_agree(sees, card: ModelCard, modality, named, kind) -> None:  # type: ignore[no-untyped-def]
+    sees(seen(0.0, other=named))
+    verdict = gate.check(synthetic_film(modality=modality), replace(card, takes=("mammogram",)))
+    assert (verdict.passed, verdict.kind) == (False, kind)
+    assert gate.headline(verdict, card).endswith(", not a frontal chest film.")
+
+
+def test_a_picture_is_looked_at_once_for_all_models(monkeypatch: pytest.MonkeyPatch, card: ModelCard) -> None:
+    looks = []
+    monkeypatch.setattr(gate, "impression", lambda image, router: looks.append(image) or seen(0.95))
+    monkeypatch.setattr(gate, "limits", lambda router, kind: LIMITS)
+    image = synthetic_film()
+    verdicts = [gate.check(image, replace(card, takes=takes)) for takes in ((ACCEPTED,), ("head_ct",), ("fundus",))]
+    assert [v.passed for v in verdicts] == [True, False, False]
+    assert len(looks) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +124,7 @@ def test_a_film_passes_without_a_word(sees, card: ModelCard, fields: dict[str, o
     sees(seen(0.95))
     verdict = gate.check(synthetic_film(**fields), card)
     assert (verdict.passed, verdict.reasons, verdict.kind) == (True, (), ACCEPTED)
-    assert verdict.figures["frontal"] == 0.95
+    assert verdict.figures["share"] == 0.95
     assert gate.next_step(verdict) == ""
 
 
@@ -105,17 +139,13 @@ def test_header_text_is_never_quoted(sees, card: ModelCard) -> None:  # type: ig
     ("impression", "passed", "kind", "reasons"),
     [
         (seen(0.60), True, ACCEPTED, ()),
-        (seen(0.59), True, ACCEPTED, ("The input check is not certain: it could also be a CT slice.",)),
-        (seen(0.20), True, ACCEPTED, ("The input check is not certain: it could also be a CT slice.",)),
-        (seen(0.19), False, "ct", ("The input check takes it for a CT slice.",)),
-        (seen(0.9, 2.1), True, ACCEPTED, ("It differs from most films that the input check was made with.",)),
-        (seen(0.9, 3.1), False, "unlike", ("It is unlike every film that the input check was made with.",)),
-        (
-            seen(0.1, other="radiograph_other"),
-            False,
-            "radiograph_other",
-            ("The input check takes it for a film of a limb, hip or shoulder.",),
-        ),
+        (seen(0.59), True, ACCEPTED, (f"The input check is not certain: {COULD}",)),
+        (seen(0.55), True, ACCEPTED, (f"The input check is not certain: {COULD}",)),
+        (seen(0.54), False, "unsure", (f"The input check is not certain: {COULD}",)),
+        (seen(0.49), False, "head_ct", ("The input check takes it for a CT slice of the head.",)),
+        (seen(0.9, 2.1), True, ACCEPTED, ("It differs from most pictures that the input check was made with.",)),
+        (seen(0.9, 3.1), False, "unlike", ("It is unlike every picture that the input check was made with.",)),
+        (seen(0.1, other="photo"), False, "photo", ("The input check takes it for a photograph.",)),
     ],
 )
 def test_limits_divide_pass_doubt_and_refusal(  # type: ignore[no-untyped-def]
@@ -137,10 +167,10 @@ def test_limits_divide_pass_doubt_and_refusal(  # type: ignore[no-untyped-def]
     ],
 )
 def test_grey_levels_alone_refuse(tiny_model: ModelCard, pixels: np.ndarray, kind: str) -> None:
-    card = replace(tiny_model, gate=None)
+    card = replace(tiny_model, gate=None, takes=(ACCEPTED,))
     verdict = gate.check(Image(pixels.astype(np.float32), "MONOCHROME2", digest=""), card)
     assert (verdict.passed, verdict.kind) == (False, kind)
-    assert "frontal" not in verdict.figures
+    assert "share" not in verdict.figures
 
 
 def test_colour_refuses_whatever_the_network_says(sees, card: ModelCard) -> None:  # type: ignore[no-untyped-def]
@@ -161,7 +191,7 @@ def test_without_an_input_check_nothing_is_claimed(tiny_model: ModelCard, name: 
     assert verdict.passed
     assert verdict.kind == "not_checked"
     assert verdict.reasons == ("Not checked: no input check is installed for this model.",)
-    refused = gate.check(synthetic_film(modality="CT"), replace(tiny_model, gate=name))
+    refused = gate.check(synthetic_film(modality="CT"), replace(tiny_model, gate=name, takes=(ACCEPTED,)))
     assert not refused.passed
 
 
@@ -175,22 +205,24 @@ def test_a_damaged_input_check_is_no_pass(tmp_path: Path) -> None:
 
 def test_a_card_without_limits_is_no_input_check(tiny_model: ModelCard) -> None:
     with pytest.raises(ModelUnavailable, match="limits"):
-        limits(tiny_model)
+        limits(tiny_model, ACCEPTED)
 
 
 def test_every_kind_has_words_and_a_next_step(tiny_model: ModelCard) -> None:
-    for kind in (*gate._KINDS, "lateral", "raw", "blank", "quality", "unlike"):
+    for kind in (*KNOWN, *FOREIGN, "lateral", "raw", "blank", "quality", "unlike", "unsure"):
         verdict = replace(gate.GateVerdict(False, ("x",)), kind=kind)
-        assert gate.headline(verdict).startswith("Not analysed: ")
-        assert gate.next_step(verdict).endswith(".")
+        for asked in (None, tiny_model):
+            assert gate.headline(verdict, asked).startswith("Not analysed: ")
+            assert gate.next_step(verdict, asked).endswith(".")
     assert gate.accepted(tiny_model).startswith("One frontal chest film")
 
 
 def test_distance_is_mahalanobis_by_the_root_of_the_dimension() -> None:
     # Variances 4 and 1: whitener 1/2 and 1. (2, 1) from the mean is one deviation in each of two directions.
-    reference = Reference(np.array([1.0, 1.0], np.float32), np.diag([0.5, 1.0]).astype(np.float32))
-    assert reference.distance(np.array([3.0, 2.0], np.float32)) == pytest.approx(1.0)
-    assert reference.distance(np.array([1.0, 1.0], np.float32)) == 0
+    whiteners = np.stack([np.diag([0.5, 1.0]), np.eye(2)]).astype(np.float32)
+    reference = Reference(("a", "b"), np.array([[1, 1], [3, 0]], np.float32), whiteners)
+    assert reference.distances(np.array([3.0, 2.0], np.float32)) == pytest.approx({"a": 1.0, "b": 2**0.5})
+    assert reference.distances(np.array([1.0, 1.0], np.float32))["a"] == 0
 
 
 # --- the shipped input check on real pictures ---------------------------------------------------------------------
@@ -198,7 +230,7 @@ def test_distance_is_mahalanobis_by_the_root_of_the_dimension() -> None:
 
 @pytest.fixture(scope="session")
 def shipped() -> ModelCard:
-    return replace(open_model("input_check"), gate="input_check")
+    return replace(open_model("router"), gate="router", takes=(ACCEPTED,))
 
 
 def pictures(shared: Path, data_set: str, column: str = "label", value: str | None = None) -> list[Path]:

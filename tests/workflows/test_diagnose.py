@@ -14,7 +14,7 @@ from medimg_core.types import GateVerdict, Image, ModelRef, OperatingPoint, Pred
 from medimg_core.workflows import diagnose as workflow
 from medimg_core.workflows.diagnose import answer_cache, diagnose, place, state_of
 from medimg_core.workflows.explain import MapCache
-from medimg_core.workflows.route import route
+from medimg_core.workflows.route import models
 from model_folder import MODELS, TINY_BASELINE, TINY_MODEL, copy_model, film_pixels, synthetic_film
 
 REFUSED = GateVerdict(False, ("It is a drawing.",), "document")
@@ -294,11 +294,11 @@ def test_baselines_and_input_checks_are_never_routed_to(tmp_path: Path) -> None:
     gate.write_text(
         gate.read_text(encoding="utf-8").replace('task = "classification"', 'task = "gate"'), encoding="utf-8"
     )
-    assert [card.name for card in route(tmp_path)] == ["b_model"]
-    assert [card.name for card in route()] == ["tiny_model"]
-    assert route()[0].folder == MODELS / "tiny_model"
+    assert [card.name for card in models(tmp_path)] == ["b_model"]
+    assert [card.name for card in models()] == ["tiny_model"]
+    assert models()[0].folder == MODELS / "tiny_model"
 
 
 def test_no_model_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="No model is installed"):
-        route(tmp_path)
+        models(tmp_path)

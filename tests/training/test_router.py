@@ -11,10 +11,10 @@ import pytest
 from medimg_core.errors import BadTable
 from medimg_core.inference.gate import _KINDS
 from medimg_core.inference.gate_network import ACCEPTED, Impression, Reference
-from medimg_core.training.input_check import batch, read_recipe
-from medimg_core.training.input_check_export import SHRINKAGE, fit_reference
-from medimg_core.training.input_check_measure import Judged, choose_limits, report
-from medimg_core.training.input_check_pictures import (
+from medimg_core.training.router import batch, read_recipe
+from medimg_core.training.router_export import SHRINKAGE, fit_reference
+from medimg_core.training.router_measure import Judged, choose_limits, report
+from medimg_core.training.router_pictures import (
     LUNG_CUT,
     Draw,
     inverted,
@@ -24,7 +24,7 @@ from medimg_core.training.input_check_pictures import (
     warp,
     window,
 )
-from medimg_core.training.input_check_sources import CACHE, FILMS, SETS, Shelf, rows
+from medimg_core.training.router_sources import CACHE, FILMS, SETS, Shelf, rows
 from medimg_core.types import GateVerdict
 from model_folder import film_pixels
 
@@ -102,7 +102,7 @@ def test_plain_makes_are_pictures(draw: Draw, name: str) -> None:
 
 
 def test_an_inverted_film_has_bright_lungs(draw: Draw) -> None:
-    from medimg_core.training.input_check_pictures import frontal
+    from medimg_core.training.router_pictures import frontal
 
     plain = np.mean([frontal(draw)[20:44, 12:24].mean() for _ in range(20)])
     opposite = np.mean([inverted(draw)[20:44, 12:24].mean() for _ in range(20)])

@@ -13,8 +13,8 @@ import numpy as np
 
 from medimg_core.errors import BadTable, MedImgError
 from medimg_core.imaging import normalise
-from medimg_core.training.input_check_pictures import Draw, make
-from medimg_core.training.input_check_sources import Shelf, load
+from medimg_core.training.router_pictures import Draw, make
+from medimg_core.training.router_sources import Shelf, load
 from medimg_core.types import FloatArray, InputSpec
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.training.input_check_sources import CACHE, FILMS, Shelf
+from medimg_core.training.router_sources import CACHE, FILMS, Shelf
 
 Picture = NDArray[np.uint8]
 Matrix = NDArray[np.float64]

@@ -16,8 +16,8 @@ from medimg_core.inference.gate import check
 from medimg_core.inference.gate_network import Impression, Limits
 from medimg_core.metrics.intervals import proportion
 from medimg_core.training.data import read_image
-from medimg_core.training.input_check_pictures import Draw, make_plain
-from medimg_core.training.input_check_sources import FILMS, Row, Shelf, rows
+from medimg_core.training.router_pictures import Draw, make_plain
+from medimg_core.training.router_sources import FILMS, Row, Shelf, rows
 from medimg_core.types import GateVerdict, Image, Interval
 
 Pixels = NDArray[np.uint8]

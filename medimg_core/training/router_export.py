@@ -15,10 +15,10 @@ from medimg_core.inference.gate_network import Impression, Limits, impression
 from medimg_core.inference.runtime import Runtime
 from medimg_core.training.card import provenance, to_toml, write_evaluation
 from medimg_core.training.data import read_image
-from medimg_core.training.input_check import Recipe, Say, fit, read_recipe, read_shelves
-from medimg_core.training.input_check_measure import choose_limits, judge, report
-from medimg_core.training.input_check_pictures import Draw, frontal
-from medimg_core.training.input_check_sources import FILMS, Shelf, load, rows
+from medimg_core.training.router import Recipe, Say, fit, read_recipe, read_shelves
+from medimg_core.training.router_measure import choose_limits, judge, report
+from medimg_core.training.router_pictures import Draw, frontal
+from medimg_core.training.router_sources import FILMS, Shelf, load, rows
 from medimg_core.training.recipe import Augment, Loss, Network, Schedule
 from medimg_core.training.recipe import Recipe as ModelRecipe
 from medimg_core.types import FloatArray
