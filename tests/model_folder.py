@@ -20,6 +20,13 @@ MODELS = Path(__file__).resolve().parent / "data"
 TINY_MODEL = MODELS / "tiny_model"
 TINY_BASELINE = MODELS / "tiny_baseline"
 
+KINDS = {"clear": 0.0, "bright": 0.35, "dark": -0.3}
+GRADES = {"none": 0.0, "slight": 0.12, "marked": 0.22, "heavy": 0.4}
+"""Class of `tiny_kinds`, of `tiny_grades` -> strength of the blob on the drawn films."""
+
+FORMS = Path(__file__).resolve().parent / "data_forms"
+"""The folder with `tiny_kinds` (one of several kinds) and `tiny_grades` (grades and a statement), made by `tests/make_tiny_forms.py`."""
+
 
 def film_pixels(seed: int, strength: float, size: tuple[int, int] = (180, 220)) -> tuple[FloatArray, tuple[int, int]]:
     """A drawn chest: two dark fields in a bright frame, noise, and a blob of `strength` in one of the fields.
