@@ -265,15 +265,16 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _measure(card: ModelCard, options: argparse.Namespace, out: Path) -> tuple[Run, dict[str, Any]]:
     from medimg_core.workflows.diagnose_files import check_population
-    from medimg_core.workflows.evaluate import evaluate, write_run
+    from medimg_core.workflows.evaluate import check_labels, evaluate, write_run
     from medimg_core.workflows.manifest import label_classes, parse_map, read_class_folders, read_manifest
 
     check_population([card], options.population)
-    classes = label_classes(card.class_ids, card.label_map, parse_map(options.map))
+    classes = label_classes(card.class_ids, card.label_map, parse_map(options.map), numbered=card.form == "grade")
     if options.manifest is not None:
         rows = read_manifest(options.manifest, options.split, options.label)
     else:
         rows = read_class_folders(options.folder)
+    check_labels(card, rows, classes)
     progress = Progress(f"{card.name}, image")
     run = evaluate(card, rows, classes, population=options.population, out=out, progress=progress.images)
     progress.close()
@@ -288,12 +289,12 @@ def _print_figures(content: dict[str, Any]) -> None:
     for name, both in content["metrics"].items():
         cells = [both["refused_left_out"], both["refused_wrong"]]
         shown = ["-" if c is None else f"{c['value']:.3f} ({c['low']:.3f}–{c['high']:.3f}) n {c['n']}" for c in cells]
-        print(f"{name:16} {shown[0]:32} with refused images wrong {shown[1]}")
+        print(f"{name:22} {shown[0]:32} with refused images wrong {shown[1]}")
 
 
 def _compare(options: argparse.Namespace) -> int:
     from medimg_core.catalog import open_answering
-    from medimg_core.workflows.compare import as_json, compare, write_comparison
+    from medimg_core.workflows.compare import as_json, check_same_classes, compare, write_comparison
     from medimg_core.workflows.predictions import Table, read_predictions
 
     if (options.models is None) == (options.predictions is None):
@@ -306,7 +307,9 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         if options.manifest is None and options.folder is None:
             raise BadRequest("There are no images to compare on.", "Give --manifest CSV or --folder DIR.")
-        for card in [open_answering(name.strip()) for name in options.models.split(",")]:
+        cards = [open_answering(name.strip()) for name in options.models.split(",")]
+        check_same_classes({card.name: card.class_ids for card in cards})  # before hours of work
+        for card in cards:
             run, _ = _measure(card, options, options.out / card.name)
             tables[card.name], positive = run.table, card.class_ids[card.positive]
             failures += run.count("refused") + run.count("error")
@@ -317,9 +320,11 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         for pair in found.left_out:
             d = pair.auroc.difference
+            kappa = pair.differences.get("kappa_quadratic")
+            graded = "" if kappa is None else f"kappa {kappa.value:+.3f} ({kappa.low:.3f} to {kappa.high:.3f}); "
             print(
                 f"{pair.a} against {pair.b}, n {pair.n}: AUROC {pair.auroc.a.value:.3f} and {pair.auroc.b.value:.3f}, "
-                f"difference {d.value:.3f} ({d.low:.3f}–{d.high:.3f}), p {pair.p_holm:.3g}; "
+                f"difference {d.value:.3f} ({d.low:.3f} to {d.high:.3f}), p {pair.p_holm:.3g}; {graded}"
                 f"right only by one {pair.right.only_a} and {pair.right.only_b}, p {pair.right_p_holm:.3g}"
             )
         print(f"Written to {options.out}: comparison.json, comparison.html")

@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
-
 from make_tiny_model import SPEC, _normed, calibrate
+
 from medimg_core.catalog import ModelCard, read_card, write_hashes
 from medimg_core.imaging import prepare
 from medimg_core.inference.calibration import decide, prediction_set, probabilities

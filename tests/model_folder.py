@@ -25,7 +25,10 @@ GRADES = {"none": 0.0, "slight": 0.12, "marked": 0.22, "heavy": 0.4}
 """Class of `tiny_kinds`, of `tiny_grades` -> strength of the blob on the drawn films."""
 
 FORMS = Path(__file__).resolve().parent / "data_forms"
-"""The folder with `tiny_kinds` (one of several kinds) and `tiny_grades` (grades and a statement), made by `tests/make_tiny_forms.py`."""
+"""The folder with `tiny_kinds` (one of several kinds) and `tiny_grades` (grades and a statement).
+
+`tests/make_tiny_forms.py` makes it.
+"""
 
 
 def film_pixels(seed: int, strength: float, size: tuple[int, int] = (180, 220)) -> tuple[FloatArray, tuple[int, int]]:

@@ -63,8 +63,8 @@ def pr_figure(curves: Sequence[tuple[str, PrCurve]]) -> str:
     return _svg(draw, "Precision against recall")
 
 
-def reliability_figure(bins: Sequence[ReliabilityBin]) -> str:
-    """Share of positives against predicted probability, ten bins of equal mass, with intervals."""
+def reliability_figure(bins: Sequence[ReliabilityBin], observed_words: str = "Share with the finding") -> str:
+    """Observed share against predicted probability, ten bins of equal mass, with intervals."""
 
     def draw(axes: Any) -> None:
         axes.plot((0, 1), (0, 1), color=_SCALE, linewidth=0.7)
@@ -73,9 +73,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> str:
         axes.errorbar(
             [b.predicted for b in bins], observed, yerr=spread, fmt="o-", color=_TEXT, linewidth=1, markersize=3
         )
-        axes.set(
-            xlabel="Predicted probability", ylabel="Share with the finding", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02)
-        )
+        axes.set(xlabel="Predicted probability", ylabel=observed_words, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 
     return _svg(draw, "Reliability curve with 95 % intervals")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
-from medimg_core.metrics import METRICS, Evaluation, McNemar, PairedTest
+from medimg_core.metrics import Evaluation, McNemar, PairedTest
 from medimg_core.render.figures import pr_figure, reliability_figure, roc_figure
 from medimg_core.render.overlay import DISCLAIMER
 from medimg_core.types import Interval
@@ -34,7 +34,9 @@ footer { margin-top: 32px; border-top: 1px solid #C7CCD0; padding-top: 6px; font
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """Two models: DeLong's test, differences with bootstrap intervals, McNemar's test; p values also after Holm."""
+    """Two models: the test of their areas, differences with bootstrap intervals, McNemar's test; p values also after
+    Holm. `test` names the test of the areas, `titles` heads the figures.
+    """
 
     title: str
     auroc: PairedTest
@@ -42,6 +44,8 @@ class PairRow:
     differences: Mapping[str, Interval]
     right: McNemar
     right_p_holm: float
+    test: str = "DeLong"
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluation_report(
@@ -66,9 +70,13 @@ def evaluation_report(
             (roc_figure([("model", found.roc)]), f"ROC; AUROC {figure(found.roc.auroc)}, pointwise 95 % band")
         )
         charts.append((pr_figure([("model", found.pr)]), f"Average precision {figure(found.pr.auprc)}"))
+    if found.kinds:
+        words = "; ".join(f"{name} {figure(curve.auroc)}" for name, curve in found.kinds.items())
+        charts.append((roc_figure(list(found.kinds.items())), f"ROC of every class against the rest; AUROC {words}"))
     if found.bins:
-        charts.append((reliability_figure(found.bins), _calibration_words(found)))
-    return _page(title, [*head, _metrics(found), _charts(charts), _confusion(found, classes), _bins(found)])
+        charts.append((reliability_figure(found.bins, _observed(found)), _calibration_words(found)))
+    tables = [_metrics(found), _charts(charts), _confusion(found, classes), _undecided(found), _bins(found)]
+    return _page(title, [*head, *tables])
 
 
 def comparison_report(
@@ -84,9 +92,9 @@ def comparison_report(
     """
     head = "".join(f"<th>{escape(name)}</th>" for name, _ in models)
     rows = []
-    for metric in METRICS:
-        cells = [_cell(found.left_out.get(metric.name)) for _, found in models]
-        rows.append(f"<tr><th>{escape(metric.title)}</th>{''.join(cells)}</tr>")
+    for name, heading in models[0][1].titles.items():
+        cells = [_cell(found.left_out.get(name)) for _, found in models]
+        rows.append(f"<tr><th>{escape(heading)}</th>{''.join(cells)}</tr>")
     table = f"<h2>Figures</h2><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
     charts = []
     curves = [(name, found.roc) for name, found in models if found.roc is not None]
@@ -137,8 +145,8 @@ def _cell(interval: Interval | None) -> str:
 
 def _metrics(found: Evaluation) -> str:
     rows = "".join(
-        f"<tr><th>{escape(m.title)}</th>{_cell(found.left_out.get(m.name))}{_cell(found.wrong.get(m.name))}</tr>"
-        for m in METRICS
+        f"<tr><th>{escape(heading)}</th>{_cell(found.left_out.get(name))}{_cell(found.wrong.get(name))}</tr>"
+        for name, heading in found.titles.items()
     )
     return (
         "<h2>Figures</h2><p>Each with its 95 % interval, which counts patients, not films. Films without an answer are "
@@ -156,7 +164,8 @@ def _calibration_words(found: Evaluation) -> str:
     measured = found.left_out["ece"]
     limit = found.ece_null_95 or 0.0
     says = "chance alone explains" if measured.value <= limit else "chance alone does not explain"
-    return f"Calibration error {figure(measured)}; {says} it (95th percentile {limit:.3f})"
+    of = "of the class decided " if found.form == "one_of" else ""
+    return f"Calibration error {of}{figure(measured)}; {says} it (95th percentile {limit:.3f})"
 
 
 def _confusion(found: Evaluation, classes: Sequence[str]) -> str:
@@ -170,26 +179,43 @@ def _confusion(found: Evaluation, classes: Sequence[str]) -> str:
     return f"<h2>Answers</h2><table><tr><th></th>{head}</tr>{rows}</table>"
 
 
+def _undecided(found: Evaluation) -> str:
+    if found.undecided is None:
+        return ""
+    rows = "".join(
+        f"<tr><th>{words}</th>{_cell(interval)}</tr>"
+        for words, interval in (
+            ("Not decided: the prediction set holds several classes, or none", found.undecided.share),
+            ("Errors where it is decided", found.undecided.error_when_sure),
+            ("Errors where it is not", found.undecided.error_when_unsure),
+        )
+    )
+    return f"<h2>Open questions</h2><table>{rows}</table>"
+
+
+def _observed(found: Evaluation) -> str:
+    return "Share decided rightly" if found.form == "one_of" else "Share with the finding"
+
+
 def _bins(found: Evaluation) -> str:
     rows = "".join(
         f"<tr><td>{b.predicted:.3f}</td><td><b>{b.observed:.3f}</b> "
         f'<span class="quiet">({b.low:.3f}–{b.high:.3f})</span></td><td>{b.n:,}</td></tr>'
         for b in found.bins
     )
-    head = "<tr><th>predicted</th><th>with the finding</th><th>n</th></tr>"
+    head = f"<tr><th>predicted</th><th>{_observed(found).removeprefix('Share ')}</th><th>n</th></tr>"
     return f"<h2>Calibration</h2><table>{head}{rows}</table>" if rows else ""
 
 
 def _pair(pair: PairRow) -> str:
-    titles = {m.name: m.title for m in METRICS}
     rows = "".join(
-        f"<tr><th>{escape(titles[key])}, difference</th>{_cell(difference)}<td></td></tr>"
+        f"<tr><th>{escape(pair.titles.get(key, key))}, difference</th>{_cell(difference)}<td></td></tr>"
         for key, difference in pair.differences.items()
     )
     return (
         f"<h2>{escape(pair.title)}</h2><table>"
         f"<tr><th>AUROC, difference</th>{_cell(pair.auroc.difference)}"
-        f"<td>{p_value(pair.auroc.p)} (DeLong), {p_value(pair.p_holm)} after Holm</td></tr>{rows}"
+        f"<td>{p_value(pair.auroc.p)} ({escape(pair.test)}), {p_value(pair.p_holm)} after Holm</td></tr>{rows}"
         f"<tr><th>Right only by one</th><td>{pair.right.only_a:,} against {pair.right.only_b:,}</td>"
         f"<td>{p_value(pair.right.p)} (McNemar, exact), {p_value(pair.right_p_holm)} after Holm</td></tr></table>"
     )

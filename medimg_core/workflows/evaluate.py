@@ -12,13 +12,13 @@ from typing import Any
 
 from medimg_core import __version__
 from medimg_core.catalog import ModelCard
-from medimg_core.errors import MedImgError
+from medimg_core.errors import BadTable, MedImgError
 from medimg_core.inference import Answer, runtime_for
 from medimg_core.metrics import Evaluation, evaluate_answers
-from medimg_core.types import Interval
+from medimg_core.types import Interval, Prediction
 from medimg_core.workflows.answers import Entry, answers, read_rows
 from medimg_core.workflows.manifest import Row
-from medimg_core.workflows.predictions import Line, Table, written
+from medimg_core.workflows.predictions import Line, Table, positive_side, written
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and of all images."""
@@ -32,7 +32,7 @@ class Run:
         table: what the model said to each image, in the order of the rows.
         unknown: label that the model does not know -> number of images; they stand in no figure.
         figures: None where no image has a known label.
-        points: population -> balanced threshold, for the populations that occurred.
+        points: population -> balanced threshold, for the populations that occurred; of several kinds there are none.
     """
 
     card: ModelCard
@@ -70,14 +70,15 @@ def evaluate(
     """
     runtime_for(card)  # a missing network is one error, not one for every image
     given = answers(entries if entries is not None else read_rows(rows), card, population)
-    stream: Iterable[Line] = (_line(entry.row, answer, classes) for entry, answer in given)
+    stream: Iterable[Line] = (_line(entry.row, answer, classes, card) for entry, answer in given)
+    at_least = card.class_ids[card.positive] if card.form == "grade" else ""
     if out is not None:
-        stream = written(out / "predictions.csv", card.class_ids, stream)
+        stream = written(out / "predictions.csv", card.class_ids, stream, at_least)
     lines: list[Line] = []
     for line in stream:
         lines.append(line)
         progress(len(lines), len(rows))
-    return summarise(card, Table(card.class_ids, tuple(lines)))
+    return summarise(card, Table(card.class_ids, tuple(lines), at_least))
 
 
 def summarise(card: ModelCard, table: Table) -> Run:
@@ -88,12 +89,12 @@ def summarise(card: ModelCard, table: Table) -> Run:
         card=card,
         table=table,
         unknown=Counter(line.label for line in table.lines if line.label not in table.classes),
-        figures=evaluate_answers(given, answered) if answered.size else None,
-        points={p.id: p.point().threshold for p in card.populations if p.id in used},
+        figures=evaluate_answers(given, answered, table.classes_left()) if answered.size else None,
+        points={p.id: p.point().threshold for p in card.populations if p.id in used and card.form != "one_of"},
     )
 
 
-def _line(row: Row, answer: Answer | MedImgError, classes: Mapping[str, str]) -> Line:
+def _line(row: Row, answer: Answer | MedImgError, classes: Mapping[str, str], card: ModelCard) -> Line:
     label = classes.get(row.label.casefold(), row.label)
     if isinstance(answer, MedImgError):
         return Line(row.id, "error", str(answer), label, patient=row.patient)
@@ -101,7 +102,40 @@ def _line(row: Row, answer: Answer | MedImgError, classes: Mapping[str, str]) ->
     reason = " ".join(said.gate.reasons)
     if said.refused:
         return Line(row.id, "refused", reason, label, patient=row.patient)
-    return Line(row.id, "ok", reason, label, dict(said.scores), said.decision or "", row.patient, said.population or "")
+    return Line(
+        id=row.id,
+        status="ok",
+        reason=reason,
+        label=label,
+        probabilities=dict(said.scores),
+        decision=said.decision or "",
+        patient=row.patient,
+        population=said.population or "",
+        prediction_set=said.prediction_set,
+        called=called(card, said) if card.form == "grade" else None,
+    )
+
+
+def called(card: ModelCard, said: Prediction) -> bool:
+    """Of grades: whether the probability of the first positive one or a higher one reaches the balanced point."""
+    population, _ = card.population(chosen=said.population)
+    scores = [said.scores[name] for name in card.class_ids]
+    return positive_side(scores, card.positive, graded=True) >= population.point().threshold
+
+
+def check_labels(card: ModelCard, rows: Sequence[Row], classes: Mapping[str, str]) -> None:
+    """Refuse a table of which the model knows no label: nothing could be measured.
+
+    Raises:
+        BadTable: the message lists the labels that there are.
+    """
+    if any(row.label.casefold() in classes for row in rows):
+        return
+    counted = Counter(row.label or "empty" for row in rows).most_common(6)
+    raise BadTable(
+        f"The model knows none of the labels: {', '.join(f'{label} ({n:,})' for label, n in counted)}.",
+        f"Name the column with --label, or say with --map what they mean: {', '.join(card.class_ids)}.",
+    )
 
 
 def as_json(run: Run, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -118,12 +152,14 @@ def as_json(run: Run, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "software": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **(facts or {}),
-        "positive": card.class_ids[card.positive],
+        "form": card.form,
+        "positive": card.class_ids[card.positive] if _two_sided(card) else None,
         "n": len(run.table.lines),
         "refused": run.count("refused"),
         "errors": run.count("error"),
         "labelled": found.n if found else 0,
-        "positives": found.positives if found else 0,
+        "positives": found.positives if found and _two_sided(card) else None,
+        "per_class": {name: sum(line.label == name for line in run.table.lines) for name in card.class_ids},
         "patients": found.patients if found else 0,
         "unknown_labels": dict(run.unknown),
         "operating_points": dict(run.points),
@@ -140,7 +176,15 @@ def as_json(run: Run, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
             for b in found.bins
         ],
     }
+    if found.undecided is not None:
+        names = ("share", "error_when_sure", "error_when_unsure")
+        content["undecided"] = {name: interval_json(getattr(found.undecided, name)) for name in names}
     return content
+
+
+def _two_sided(card: ModelCard) -> bool:
+    """Whether one side stands against the rest: of several kinds only where the card singles one out."""
+    return card.form != "one_of" or card.positive > 0
 
 
 def _twice(name: str, found: Evaluation) -> dict[str, Any]:
@@ -183,10 +227,13 @@ def _report_facts(run: Run, content: Mapping[str, Any]) -> Iterator[tuple[str, s
     )
     if run.figures is not None:
         found = run.figures
-        yield (
-            "With a known label",
-            f"{found.n:,} of {found.patients:,} patients, {found.positives:,} of them {content['positive']}",
-        )
+        held = ", ".join(f"{name} {n:,}" for name, n in content["per_class"].items())
+        yield "With a known label", f"{found.n:,} of {found.patients:,} patients: {held}"
+    if run.card.form == "grade":
+        yield "Positive", f"{content['positive']} or higher: areas, rates and calibration speak of it"
+    elif run.card.form == "one_of":
+        one = "of " + content["positive"] if content["positive"] else "means over the classes"
+        yield "Rates", f"{one}; the decision is the likeliest class"
     for key, label in (("split", "Split"), ("label", "Label column")):
         if content.get(key):
             yield label, str(content[key])

@@ -101,9 +101,16 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def label_classes(
-    classes: Sequence[str], card_map: Mapping[str, str], override: Mapping[str, str] | None = None
+    classes: Sequence[str],
+    card_map: Mapping[str, str],
+    override: Mapping[str, str] | None = None,
+    *,
+    numbered: bool = False,
 ) -> dict[str, str]:
     """Label value (casefolded) -> class of the model: its own names, then the card's map, then the caller's.
+
+    Args:
+        numbered: the classes are grades: their numbers from 0 are labels too (`2`, `2.0`).
 
     Raises:
         BadRequest: the caller maps to a class that the model does not have.
@@ -112,7 +119,8 @@ def label_classes(
         if target not in classes:
             near = difflib.get_close_matches(target, classes, n=3, cutoff=0.5) or list(classes)
             raise BadRequest(f"The model has no class named {target!r}.", f"Its classes: {', '.join(near)}.")
-    merged = {**{c: c for c in classes}, **card_map, **(override or {})}
+    numbers = {text: c for i, c in enumerate(classes) for text in (str(i), f"{i}.0")} if numbered else {}
+    merged = {**numbers, **{c: c for c in classes}, **card_map, **(override or {})}
     return {value.casefold(): target for value, target in merged.items()}
 
 
