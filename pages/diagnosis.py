@@ -1,4 +1,4 @@
-"""One film, one answer, the map of its evidence, and what can be held against it."""
+"""One image, one answer, the map of its evidence, and what can be held against it; a few images side by side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import streamlit as st
 
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
-from medimg_core.ui import answer, service, session, stage, who, words
+from medimg_core.ui import answer, choose, naming, service, session, stage, steadiness, who, words
+from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, html
@@ -21,40 +22,67 @@ def ask(choices: tuple[who.Choice, ...]) -> None:
             st.button(choice.title, key=f"who-{choice.id}", width="stretch", on_click=session.tell, args=(choice.id,))
 
 
-def show(case: session.Case, image: Image) -> str:
-    """Stage and panel of an open film; returns the right end of the footer."""
+def others(case: session.Case, found: Answer) -> list[Answer | None]:
+    """The answers to all images of the case; None where one could not be had."""
+    return [
+        found if index == case.chosen else _quietly(image, case.told.get(index), case.models.get(index))
+        for index, image in enumerate(case.study.images)
+    ]
+
+
+def _quietly(image: Image, told: str | None, wanted: str | None) -> Answer | None:
+    """The answer to an image that the panel does not speak about; its failure is told once it does."""
     try:
-        found = service.answer(image, case.who)
+        return service.answer(image, told, wanted)
+    except MedImgError:
+        return None
+
+
+def show(case: session.Case, image: Image) -> tuple[str, str]:
+    """Stage and panel of an open image; returns the right end of the footer and the mark of the data."""
+    left = st.container(key="image", height="stretch")
+    right = st.container(key="answer", height="stretch", gap=None)
+    with right, st.container(key="choices", horizontal=True, wrap=False, gap="small"):
+        together = choose.image(case, all_of_them=True)
+        choose.model(case)
+    try:
+        found = service.answer(image, case.who, case.model)
     except MedImgError as error:
-        failure = Failure(0, error, report(error, image.digest))
-        return stage.beside(failure_panel(failure), lambda: stage.preview(case, "diagnosis"))
-    choices = answer.question(found)
-    with st.container(key="image", height="stretch"):
-        if choices:
+        with left:
+            stage.preview(case, "diagnosis")
+        with right:
+            st.html(html(failure_panel(Failure(0, error, report(error, image.digest)))))
+        return words.NOT_RUN, ""
+    questions = answer.question(found)
+    with left:
+        if together:
+            stage.in_a_row(case, others(case, found))
+        elif questions:
             stage.preview(case, "diagnosis")
         else:
             stage.with_map(case, found)
-    with st.container(key="answer", height="stretch"):
-        if choices:
-            ask(choices)
-            return ""
+    with right:
+        if questions:
+            ask(questions)
+            return "", naming.licence_mark(found.card)
         st.html(html(answer.panel(found)))
-    return answer.provenance(found)
+        steadiness.line(found)
+    return answer.provenance(found), "" if found.state == "refused" else naming.licence_mark(found.card)
 
 
-def main() -> str:
-    """The state of the open case; returns the right end of the footer."""
+def main() -> tuple[str, str]:
+    """The state of the open case; returns the right end of the footer and the mark of the data."""
     case = session.current()
     if case is None:
         panel = Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)
-        return stage.beside(panel, lambda: stage.black("diagnosis", words.NO_PICTURE, calm=True))
+        return stage.beside(panel, lambda: stage.black("diagnosis", words.NO_PICTURE, calm=True)), ""
     if case.image is None:
         panel = failure_panel(case.study.failures[0])
-        return stage.beside(panel, lambda: stage.black("diagnosis", words.UNREADABLE_PICTURE))
+        return stage.beside(panel, lambda: stage.black("diagnosis", words.UNREADABLE_PICTURE)), ""
     return show(case, case.image)
 
 
 with page(patient=True):
     with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None):
-        right = main()
-    footer(right)
+        said, mark = main()
+    footer(said, mark)

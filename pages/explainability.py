@@ -9,7 +9,7 @@ import streamlit as st
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import maps, service, session, stage, words
+from medimg_core.ui import maps, naming, service, session, stage, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job
@@ -23,8 +23,13 @@ SLOTS, TARGET = "slots", "target"
 def chosen(case: session.Case, answer: Answer) -> tuple[list[str], str]:
     """Methods on the panes and the class that they speak for, as the reader left them; each case starts afresh."""
     names = st.session_state.get(SLOTS) or service.side_by_side(answer.card)
-    number, target = st.session_state.get(TARGET, (0, ""))
-    return names, target if number == case.number else answer.target
+    known, target = st.session_state.get(TARGET, ((), ""))
+    return names, target if known == about(case, answer) else answer.target
+
+
+def about(case: session.Case, answer: Answer) -> tuple[int, str, str]:
+    """What a choice of target holds for: this case, image and model."""
+    return case.number, answer.image.digest, answer.card.name
 
 
 @st.fragment(run_every=0.4)
@@ -34,7 +39,7 @@ def progress(running: tuple[Job, ...]) -> None:
     if len(left) < len(running):
         st.rerun()
     if row(words.progress([(job.title, job.share) for job in left]), "Stop"):
-        session.workspace().jobs.stop()
+        session.workspace().jobs.stop(maps.GROUP)
 
 
 def row(text: str, button: str) -> bool:
@@ -47,29 +52,29 @@ def row(text: str, button: str) -> bool:
 def work(answer: Answer, names: list[str], target: str) -> None:
     """The line about what is being computed or was stopped."""
     halted = maps.stopped(answer, names, target)
-    if running := session.workspace().jobs.running():
+    if running := session.workspace().jobs.running(maps.GROUP):
         progress(tuple(running))
     elif halted and row(f"{words.STOPPED}: {', '.join(halted)}", "Go on"):
         maps.again(answer, names, target)
         st.rerun()
 
 
-def show(case: session.Case, image: Image, place: Any) -> str:
-    """The panes of an open film; `place` is for the line below. Returns the right end of the footer."""
+def show(case: session.Case, image: Image, place: Any) -> tuple[str, str]:
+    """The panes of an open image; `place` is for the line below. Returns the right end of the footer and the mark."""
 
     def picture() -> None:
         stage.preview(case, "explainability")
 
     try:
-        answer = service.answer(image, case.who)
+        answer = service.answer(image, case.who, case.model)
         if answer.state == "refused":
-            return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture)
+            return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture), ""
         if answers.question(answer):
-            return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture)
+            return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture), ""
         names, target = chosen(case, answer)
         shown = maps.gather(answer, names, target)
     except MedImgError as error:
-        return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture)
+        return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture), ""
     got = stage.side_by_side(case, answer, shown, names, target)
     with place:
         work(answer, names, target)
@@ -78,20 +83,20 @@ def show(case: session.Case, image: Image, place: Any) -> str:
         maps.again(answer, got.slots, target)
         st.rerun()
     if got.pick and got.pick != target:
-        st.session_state[TARGET] = (case.number, got.pick)
+        st.session_state[TARGET] = (about(case, answer), got.pick)
         st.rerun()
-    return answers.maps_provenance(answer, shown.layers)
+    return answers.maps_provenance(answer, shown.layers), naming.licence_mark(answer.card)
 
 
-def main(place: Any) -> str:
-    """The state of the open case; returns the right end of the footer."""
+def main(place: Any) -> tuple[str, str]:
+    """The state of the open case; returns the right end of the footer and the mark of the data."""
     case = session.current()
     if case is None:
         panel = Panel("none", words.NOTHING_OPEN, words.OPEN_ONE)
-        return stage.beside(panel, lambda: stage.black("explainability", words.NO_PICTURE, calm=True))
+        return stage.beside(panel, lambda: stage.black("explainability", words.NO_PICTURE, calm=True)), ""
     if case.image is None:
         panel = failure_panel(case.study.failures[0])
-        return stage.beside(panel, lambda: stage.black("explainability", words.UNREADABLE_PICTURE))
+        return stage.beside(panel, lambda: stage.black("explainability", words.UNREADABLE_PICTURE)), ""
     return show(case, case.image, place)
 
 
@@ -99,5 +104,5 @@ with page(patient=True):
     room = st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap=None)
     below = st.container(key="work-place")  # always there, so that the footer keeps its place among the elements
     with room:
-        right = main(below)
-    footer(right)
+        said, mark = main(below)
+    footer(said, mark)

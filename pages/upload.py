@@ -1,60 +1,96 @@
-"""Drop films, see what was read, open a demo case."""
+"""Drop images, see what was read and which model each goes to, open a demo case."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from medimg_core.ui import demo, session, words
+from medimg_core.ui import choose, demo, session, study, words
+from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.reading import read, upload_panel
-from medimg_core.ui.service import ready_for
+from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import black, preview
 from medimg_core.ui.viewer import Pane, Stage, thumbnail, viewer
 
+READING = "reading"
+PATIENCE = 1.0
+"""Seconds that the page waits for files before it shows how far reading is."""
+
 
 def take_files() -> None:
-    """Read what was dropped. The uploader gets a new key afterwards, so that Streamlit lets go of the bytes."""
+    """Begin to read what was dropped. The uploader gets a new key then, so that Streamlit lets go of the bytes."""
     turn = st.session_state.setdefault("uploads", 0)
+    space = session.workspace()
     files = st.file_uploader(
-        "Drop films, a series or a zip here",
+        "Drop images, a series or a zip here",
         accept_multiple_files=True,
         label_visibility="collapsed",
         key=f"files-{turn}",
     )
-    if files:
-        line = st.empty()
-
-        def tell(done: int, total: int) -> None:
-            line.caption(words.reading(done, total), text_alignment="center")
-
-        reading = read([file.getvalue() for file in files], tell)
-        session.open_case(reading.study, reading.headers)
+    if files and space.jobs.get(READING) is None:
+        contents = [file.getvalue() for file in files]
+        space.jobs.start(READING, "Reading", lambda progress: read(contents, progress)).done.wait(PATIENCE)
         st.session_state["uploads"] = turn + 1
         st.rerun()
+    job = space.jobs.get(READING)
+    if job is not None and job.done.is_set():
+        take(job)
+    elif job is not None:
+        follow(job, words.READING)
+
+
+def take(job: Job) -> None:
+    """Open what was read; whatever went wrong is told by the page's frame."""
+    session.workspace().jobs.forget(READING)
+    if job.error is not None:
+        raise job.error
+    session.open_case(job.result.study, job.result.headers)
+    st.rerun()
+
+
+@st.fragment(run_every=0.3)
+def follow(job: Job, title: str) -> None:
+    """How far work beside the page is, and how to stop it; what is done is kept."""
+    if job.done.is_set():
+        st.rerun()
+    with st.container(key="follow", horizontal=True, vertical_alignment="center"):
+        st.progress(min(job.share, 1.0), text=title)
+        if st.button(words.CANCEL, key=f"cancel-{title}", type="tertiary"):
+            job.stopped.set()
+
+
+def all_images(case: session.Case) -> None:
+    """Every image of a study with its answer, as far as they are there."""
+    space = session.workspace()
+    job = study.start(case, space)
+    if len(space.lines) < len(case.study.images):
+        job.done.wait(PATIENCE)
+    count = len(case.study.images)
+    if not job.done.is_set():
+        follow(job, study.progress_words(len(space.lines), count))
+    elif len(space.lines) < count:
+        with st.container(key="follow", horizontal=True, vertical_alignment="center"):
+            st.html(f"<span class='mi q'>{words.STOPPED}: {study.progress_words(len(space.lines), count)}</span>")
+            st.button(words.GO_ON, key="go-on", type="tertiary", on_click=study.again, args=(case, space))
+    st.html(study.table(case, space.lines))
 
 
 def answer(case: session.Case | None) -> None:
     """What was read, and the way to the diagnosis."""
     if case is None:
-        st.html(html(Panel("none", "No film is open.", words.WELCOME)))
+        st.html(html(Panel("none", words.NOTHING_OPEN, words.WELCOME)))
         return
-    st.html(html(upload_panel(case, ready_for(case.image))))
+    st.html(html(upload_panel(case, routed_rows(case.image, case.model))))
     with st.container(key="next"):
-        images = case.study.images
-        if len(images) > 1:
-            st.selectbox(
-                "Image for the diagnosis",
-                range(len(images)),
-                index=case.chosen,
-                format_func=lambda i: f"{i + 1} of {len(images)}: {words.picture(images[i])}",
-                key=f"chosen-{case.number}",
-                on_change=lambda: session.choose(st.session_state[f"chosen-{case.number}"]),
-            )
+        choose.image(case)
+        choose.model(case)
         with st.container(horizontal=True):
-            if images and st.button("Open the diagnosis", key="open-diagnosis"):
+            if case.study.images and st.button("Open the diagnosis", key="open-diagnosis"):
                 st.switch_page("pages/diagnosis.py")
             st.button("Close this case", key="close-case", on_click=session.close_case)
+        if len(case.study.images) > 1:
+            all_images(case)
 
 
 def demo_strip() -> None:

@@ -101,7 +101,11 @@ def read_files(
 
 
 def read_study(
-    items: Sequence[Item], *, progress: Progress | None = None, pool: Pool | None = None
+    items: Sequence[Item],
+    *,
+    progress: Progress | None = None,
+    pool: Pool | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Study, tuple[PatientHeader, ...]]:
     """Read one drop: several files, a folder or a zip.
 
@@ -112,6 +116,7 @@ def read_study(
         items: uploads as (name, bytes), or paths of files and folders. Names decide nothing.
         progress: called after each file.
         pool: decoding processes; the default pool unless given.
+        stopped: asked after each file; once true, the rest is left unread and what was read is returned.
 
     Returns:
         The study, and one patient header per series, in the same order. Only `ui` may hold the headers.
@@ -129,6 +134,8 @@ def read_study(
             good.append(result)
         else:
             failures.append(Failure(result.number, error, result.reference))
+        if stopped():
+            break
     series, headers = [], []
     for files in _groups(good):
         series.append(_series(files))

@@ -9,10 +9,27 @@ from medimg_core.catalog import ModelCard
 from medimg_core.explain import Verdict
 from medimg_core.inference import gate
 from medimg_core.types import Image, Interval
-from medimg_core.ui import palette, who, words
-from medimg_core.ui.panel import Figure, Figures, Panel, Row
+from medimg_core.ui import forms, naming, palette, who, words
+from medimg_core.ui.naming import condition, names
+from medimg_core.ui.panel import Bar, Figure, Figures, Panel, Row
 from medimg_core.ui.viewer import Layer
-from medimg_core.workflows.diagnose import Diagnosis, State
+from medimg_core.workflows.diagnose import Diagnosis, State, target_of
+from medimg_core.workflows.route import accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which models an image goes to.
+
+    Attributes:
+        card: the model whose answer is shown.
+        routed: all that the router names for the image; empty where none takes it.
+        by_reader: the reader chose `card` in place of the router.
+    """
+
+    card: ModelCard
+    routed: tuple[ModelCard, ...]
+    by_reader: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +42,7 @@ class Answer:
         found: the diagnosis, without its map on the source grid.
         layer: the map beside the answer, for the viewer; None when refused.
         verdict: whether such maps deserve trust; None when refused.
+        asked: who was asked, and why.
     """
 
     image: Image
@@ -32,6 +50,7 @@ class Answer:
     found: Diagnosis
     layer: Layer | None
     verdict: Verdict | None
+    asked: Asked
 
     @property
     def card(self) -> ModelCard:
@@ -51,34 +70,19 @@ class Answer:
 
     @property
     def probability(self) -> Interval:
-        """Calibrated probability of the positive class with its interval."""
-        p = self.found.prediction
-        value = p.scores[p.positive or self.card.class_ids[self.card.positive]]
-        return p.interval or Interval(value, value, value)
+        """Calibrated probability of `target` with its interval."""
+        return self.found.shares[self.target]
 
     @property
     def target(self) -> str:
         """The class that the map beside the answer speaks for."""
-        return self.card.class_ids[self.card.positive]
+        return target_of(self.found.prediction, self.card)
 
     @property
     def map_trusted(self) -> bool:
         """Whether the map is shown before the reader asks for it."""
         fails = self.verdict is not None and self.verdict.measured and self.verdict.mark == "hollow"
         return self.state != "unfit" and not fails
-
-
-def condition(card: ModelCard) -> str:
-    """What the positive class is called in a sentence: `pneumonia`."""
-    return card.class_ids[card.positive].replace("_", " ")
-
-
-def names(card: ModelCard) -> dict[str, str]:
-    """Classes in words; the other side of a yes/no question is `no <condition>`, never `normal`."""
-    positive = condition(card)
-    if len(card.classes) != 2:
-        return {c.id: c.id.replace("_", " ") for c in card.classes}
-    return {c.id: positive if i == card.positive else f"no {positive}" for i, c in enumerate(card.classes)}
 
 
 def question(answer: Answer) -> tuple[who.Choice, ...]:
@@ -93,16 +97,49 @@ def panel(answer: Answer) -> Panel:
     if answer.state == "refused":
         return _refused(answer)
     tone, sentence, more = _sentence(answer)
+    yes_no = answer.card.form == "yes_no"
     return Panel(
         tone,
         sentence,
         more,
         number=answer.probability,
-        condition=condition(answer.card),
-        points=answer.found.population.operating_points,
-        meaning=_meaning(answer),
+        condition=names(answer.card)[answer.target],
+        points=answer.found.population.operating_points if yes_no else (),
+        bars=() if yes_no else _bars(answer),
+        meaning=_meaning(answer) if yes_no else "",
+        asides=tuple(_asides(answer)),
+        question=asked_words(answer),
         rows=tuple(_rows(answer)),
     )
+
+
+def summary(answer: Answer) -> str:
+    """The answer in a few words, for lists and captions: `glioma 91 % (85–95)`."""
+    if answer.state == "refused":
+        return "not analysed"
+    p = answer.probability
+    said = f"{names(answer.card)[answer.target]} {words.percent(p.value)} ({words.bare_range(p.low, p.high)})"
+    note = {"doubtful": "not sure: ", "unfit": "not fit for use: "}.get(answer.state, "")
+    return note + said
+
+
+def _bars(answer: Answer) -> tuple[Bar, ...]:
+    p, titles = answer.found.prediction, naming.titles(answer.card)
+    return tuple(
+        Bar(titles[name], share, name == p.decision, name in p.prediction_set)
+        for name, share in answer.found.shares.items()
+    )
+
+
+def _asides(answer: Answer) -> list[str]:
+    """The expected grade, and the statements that go with this answer."""
+    found, card = answer.found, answer.card
+    lines = []
+    if found.expected is not None:
+        lines.append(forms.expected(found.expected, len(card.classes) - 1))
+    questions = {question.id: question for question in card.statements}
+    lines += [forms.statement(questions[told.id], told) for told in found.prediction.statements]
+    return lines
 
 
 def provenance(answer: Answer) -> str:
@@ -124,50 +161,69 @@ def maps_provenance(answer: Answer, layers: Mapping[str, Layer]) -> str:
     return words.maps_provenance([layer.grid for layer in layers.values()], answer.image.shape, model)
 
 
+def asked_words(answer: Answer) -> str:
+    """`Head CT, brain window: asked about haemorrhage.`, and who chose the model where it was the reader."""
+    kind = naming.title(answer.found.prediction.gate.kind) or "Kind not checked"
+    by = " You chose the model." if answer.asked.by_reader else ""
+    return f"{kind}: asked about **{naming.subject(answer.card)}**.{by}"
+
+
 def _refused(answer: Answer) -> Panel:
-    verdict = answer.found.prediction.gate
+    """Refused by the model that the reader chose, or by all."""
+    verdict, by_reader = answer.found.prediction.gate, answer.asked.by_reader
+    card = answer.card if by_reader else None
+    others = [other.title for other in answer.asked.routed]
+    instead = f"Let the router choose: {'; '.join(others)}." if by_reader and others else gate.next_step(verdict, card)
     rows: tuple[Row, ...] = (
         ("Why", " ".join(verdict.reasons)),
-        ("Accepted", gate.accepted(answer.card)),
-        ("Next step", gate.next_step(verdict)),
+        ("Accepted", gate.accepted(card) if card else accepted()),
+        ("Next step", instead),
     )
-    return Panel("stop", gate.headline(verdict), words.OUTSIDE, rows=tuple(row for row in rows if row[1]))
+    return Panel("stop", gate.headline(verdict, card), words.OUTSIDE, rows=tuple(row for row in rows if row[1]))
 
 
 def _sentence(answer: Answer) -> tuple[words.Tone, str, str]:
     """Tone, sentence and the line below it of an answer with a number."""
+    if answer.state == "unfit":
+        if answer.studied:
+            auroc = answer.found.figures.metrics.get("auroc") if answer.found.figures else None
+            return "stop", words.not_fit(answer.found.population), words.below_floor(auroc)
+        return "stop", words.not_studied(answer.image, answer.told), words.which_were_studied(answer.card)
+    tone: words.Tone = {"positive": "evidence", "negative": "none"}.get(answer.state, "doubt")  # type: ignore[assignment]
+    return (tone, *(_yes_no(answer) if answer.card.form == "yes_no" else _several(answer)))
+
+
+def _yes_no(answer: Answer) -> tuple[str, str]:
     card, population, p = answer.card, answer.found.population, answer.probability.value
-    name = condition(card)
-    match answer.state:
-        case "positive":
-            return "evidence", f"Signs of {name}.", words.position(p, population)
-        case "negative":
-            return "none", f"No sign of {name}; other findings are not assessed.", words.position(p, population)
-        case "doubtful":
-            more = words.undecided(p, population)
-            inside = answer.found.prediction.prediction_set
-            return "doubt", words.undecided_sentence(inside, card.class_ids[card.positive], name), more
-    if answer.studied:
-        auroc = answer.found.figures.metrics.get("auroc") if answer.found.figures else None
-        return "stop", words.not_fit(population), words.below_floor(auroc)
-    return "stop", words.not_studied(answer.image, answer.told), words.which_were_studied(card)
+    name, noun = condition(card), naming.noun(card)
+    if answer.state == "doubtful":
+        inside = answer.found.prediction.prediction_set
+        said = words.undecided_sentence(inside, card.class_ids[card.positive], name, noun.one)
+        return said, words.undecided(p, population)
+    chosen = card.positive if answer.state == "positive" else 1 - card.positive
+    return card.classes[chosen].meaning, words.position(p, population)
+
+
+def _several(answer: Answer) -> tuple[str, str]:
+    p = answer.found.prediction
+    assert p.decision is not None
+    if answer.state == "doubtful":
+        return forms.not_sure(answer.card, p.prediction_set, p.decision)
+    return forms.decided(answer.card, p.decision)
 
 
 def _meaning(answer: Answer) -> str:
-    meant = answer.found.of_hundred
+    meant, noun = answer.found.of_hundred, naming.noun(answer.card).many
     if meant is None or answer.state == "unfit":
-        return words.not_of_hundred(condition(answer.card))
-    return words.of_hundred(meant.count, condition(answer.card), meant.prevalence)
+        return words.not_of_hundred(condition(answer.card), noun)
+    return words.of_hundred(meant.count, condition(answer.card), meant.prevalence, noun)
 
 
 def _rows(answer: Answer) -> list[Row]:
     found = answer.found
-    coverage = found.figures.coverage if found.figures and answer.studied else None
-    rows: list[Row] = [
-        ("Prediction set", words.prediction_set(found.prediction.prediction_set, names(answer.card), coverage)),
-        ("Patients like this", _figures(answer)),
-        ("Evidence", _evidence(answer)),
-    ]
+    rows: list[Row] = [("Prediction set", _set(answer)), ("Patients like this", _figures(answer))]
+    rows += _statement_rows(answer)
+    rows.append(("Evidence", _evidence(answer)))
     if found.second is not None and found.second_card is not None:
         rows.append(("Second model", _second(answer, found.second_card)))
     source = words.source_of_patient(answer.image, answer.told)
@@ -175,17 +231,55 @@ def _rows(answer: Answer) -> list[Row]:
     return rows
 
 
+def _set(answer: Answer) -> str:
+    found, card = answer.found, answer.card
+    figures = found.figures if answer.studied else None
+    inside, coverage = found.prediction.prediction_set, figures.coverage if figures else None
+    if card.form == "yes_no":
+        said = words.prediction_set(inside, names(card), coverage)
+    else:
+        said = forms.prediction_set(card, inside, coverage)
+    if figures is not None and figures.undecided is not None:
+        said = f"{said} {forms.undecided(figures.undecided, naming.noun(card))}"
+    return said
+
+
+def _statement_rows(answer: Answer) -> list[Row]:
+    """What was measured about the statements told with this answer."""
+    figures = answer.found.figures
+    if figures is None or not answer.studied:
+        return []
+    told = {told.id for told in answer.found.prediction.statements}
+    return [
+        (question.title.rstrip("."), line)
+        for question in answer.card.statements
+        if question.id in told and (line := forms.statement_figures(figures.statements.get(question.id, {})))
+    ]
+
+
+_SHOWN = {
+    "yes_no": (("AUROC", "auroc"), ("Sensitivity", "sensitivity"), ("Specificity", "specificity")),
+    "one_of": (("Accuracy", "accuracy"), ("AUROC, mean", "auroc")),
+    "grade": (("Kappa, quadratic", "kappa_quadratic"), ("Error in grades", "mae"), ("AUROC", "auroc")),
+}
+"""Form -> figures of the row Patients like this: title, name in `evaluation.json`."""
+
+
 def _figures(answer: Answer) -> str | Figures:
-    found = answer.found
+    found, card = answer.found, answer.card
     if not answer.studied:
         return "There are none: the model was not measured on them."
     if found.figures is None:
-        return "Not measured on films like this one."
-    shown = (("AUROC", "auroc"), ("Sensitivity", "sensitivity"), ("Specificity", "specificity"))
+        return f"Not measured on {naming.noun(card).many} like this one."
+    shown = list(_SHOWN[card.form])
+    decision = found.prediction.decision
+    if card.form == "one_of":
+        shown.append((f"AUROC, {names(card)[decision or '']}", f"auroc_{decision}"))
     figures = tuple(Figure(title, found.figures.metrics[key]) for title, key in shown if key in found.figures.metrics)
-    assumed = "" if found.known else " · assumed: age and view are not known"
+    assumed = "" if found.known or len(card.populations) == 1 else " · assumed: age and view are not known"
     title = words.capitalised(found.population.title)
-    return Figures(f"{title} · test set, {words.counted(found.figures.n)}{assumed}", figures)
+    more = forms.called(card, decision, found.figures, naming.noun(card)) if decision else ""
+    return Figures(f"{title} · test set, {words.counted(found.figures.n)}{assumed}", figures, more)
 
 
 def _evidence(answer: Answer) -> str:
@@ -203,7 +297,10 @@ def _second(answer: Answer, card: ModelCard) -> str:
     p = answer.found.second
     assert p is not None
     title = f"{card.title} (baseline)" if card.baseline else card.title
-    value = p.scores[card.class_ids[card.positive]]
+    chosen = target_of(p, card)
+    value = p.scores[chosen]
+    if card.form != "yes_no":
+        title = f"{title}, {names(card)[chosen]}"
     population = next((q for q in card.populations if q.id == p.population), None)
     fit = answer.studied and population is not None and population.fit_for_use
     agrees = p.decision == answer.found.prediction.decision

@@ -20,6 +20,7 @@ class Job:
     """One piece of long work.
 
     Attributes:
+        group: what it belongs to; the page Explainability shows and stops `maps` alone.
         share: how much is done, 0 to 1.
         result: what the work returned; None while it runs.
         error: what it raised; `Cancelled` when the user stopped it.
@@ -27,6 +28,7 @@ class Job:
     """
 
     title: str
+    group: str = ""
     share: float = 0.0
     result: Any = None
     error: BaseException | None = None
@@ -51,21 +53,21 @@ class Jobs:
         """The job of a key, running or done."""
         return self._jobs.get(key)
 
-    def start(self, key: Hashable, title: str, work: Callable[[Progress], Any]) -> Job:
+    def start(self, key: Hashable, title: str, work: Callable[[Progress], Any], group: str = "") -> Job:
         """Start work unless it was started before."""
         if key in self._jobs:
             return self._jobs[key]
-        job = self._jobs[key] = Job(title)
+        job = self._jobs[key] = Job(title, group)
         _pool.submit(_run, job, work)
         return job
 
-    def running(self) -> list[Job]:
-        """Jobs that are not done, in the order of their start."""
-        return [job for job in self._jobs.values() if not job.done.is_set()]
+    def running(self, group: str | None = None) -> list[Job]:
+        """Jobs that are not done, of one group or of all, in the order of their start."""
+        return [job for job in self._jobs.values() if not job.done.is_set() and group in (None, job.group)]
 
-    def stop(self) -> None:
-        """Ask all running jobs to stop; each ends at its next step."""
-        for job in self.running():
+    def stop(self, group: str | None = None) -> None:
+        """Ask running jobs to stop, of one group or all; each ends at its next step."""
+        for job in self.running(group):
             job.stopped.set()
 
     def forget(self, key: Hashable) -> None:

@@ -19,6 +19,9 @@ from medimg_core.ui.session import Workspace
 from medimg_core.ui.viewer import Layer, MethodView
 from medimg_core.workflows.explain import explain
 
+GROUP = "maps"
+"""Group of the jobs that make maps."""
+
 _LOOK = {"opacity": palette.OPACITY, "threshold": palette.THRESHOLD, "centre": 0.0, "width": 0.0}
 
 
@@ -41,7 +44,7 @@ def gather(answer: Answer, names: Sequence[str], target: str) -> Shown:
         if name in ready:
             continue
         work = partial(service.one_layer, answer, name, target, space)
-        job = space.jobs.start(_key(answer, name, target), method(name).title, work)
+        job = space.jobs.start(_key(answer, name, target), method(name).title, work, GROUP)
         if job.done.is_set() and job.error is None:
             ready[name] = job.result
         else:

@@ -79,6 +79,7 @@ def strip() -> None:
     st.html(f"<div class='mi mi-strip'>{items}{tag}</div>")
 
 
-def footer(right: str = "") -> None:
-    """The last line of every page: what this is on the left, provenance on the right."""
-    st.html(f"<div class='mi mi-foot'><span>{words.DISCLAIMER}</span><span>{escape(right)}</span></div>")
+def footer(right: str = "", mark: str = "") -> None:
+    """The last line of every page: what this is and what its data allow on the left, provenance on the right."""
+    data = f" <b class='mi-mark'>{escape(mark)}</b>" if mark else ""
+    st.html(f"<div class='mi mi-foot'><span>{words.DISCLAIMER}{data}</span><span>{escape(right)}</span></div>")

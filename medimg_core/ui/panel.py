@@ -24,10 +24,21 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The row that quotes measured figures: whose, on how many, and the figures."""
+    """The row that quotes measured figures: whose, on how many, the figures, and a sentence below them."""
 
     title: str
     figures: tuple[Figure, ...]
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One class with its probability; `inside` where the prediction set cannot leave it out."""
+
+    title: str
+    share: Interval
+    chosen: bool = False
+    inside: bool = False
 
 
 Row = tuple[str, "str | Figures"]
@@ -42,7 +53,10 @@ class Panel:
         tone: `evidence`, `none`, `doubt` or `stop`: the look of the dot and the bar beside the sentence.
         number: calibrated probability with its interval; None where no number is given.
         condition: what the probability is of.
+        bars: all classes of an answer with more than two; they stand in place of the axis.
         meaning: the line under the axis.
+        asides: further lines under it, quieter.
+        question: the line above the sentence: what the image is, and what was asked.
     """
 
     tone: words.Tone
@@ -53,17 +67,23 @@ class Panel:
     points: tuple[OperatingPoint, ...] = ()
     meaning: str = ""
     rows: tuple[Row, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    asides: tuple[str, ...] = ()
+    question: str = ""
 
 
 def html(panel: Panel) -> str:
     """The whole panel."""
-    out = f"<h2>{_rich(panel.sentence)}</h2>"
+    out = f"<p class='q mi-asked'>{_rich(panel.question)}</p>" if panel.question else ""
+    out += f"<h2>{_rich(panel.sentence)}</h2>"
     if panel.more:
         out += f"<p class='q'>{_rich(panel.more)}</p>"
     if panel.number is not None:
-        out += _number(panel.number, panel.condition) + axis(panel.number, panel.points)
+        out += _number(panel.number, panel.condition)
+        out += bars(panel.bars) if panel.bars else axis(panel.number, panel.points)
     if panel.meaning:
         out += f"<p>{_rich(panel.meaning)}</p>"
+    out += "".join(f"<p class='q mi-aside'>{_rich(line)}</p>" for line in panel.asides)
     body = "".join(f"<dt>{escape(label)}</dt><dd>{_value(value)}</dd>" for label, value in panel.rows)
     rows = f"<dl class='mi-rows'>{body}</dl>" if body else ""
     return f"<div class='mi mi-answer {panel.tone}'>{out}{rows}</div>"
@@ -73,6 +93,24 @@ def _number(number: Interval, condition: str) -> str:
     spread = words.percent_range(number.low, number.high)
     text = f"probability of {escape(condition)}, 95\u00a0% interval {spread}"
     return f"<div class='mi-prob'><strong>{escape(words.percent(number.value))}</strong><span>{text}</span></div>"
+
+
+def bars(shown: tuple[Bar, ...]) -> str:
+    """Every class with its probability and interval; classes of the prediction set have a filled mark."""
+    rows = "".join(_bar(bar) for bar in shown)
+    return f"<div class='mi-bars' role='table' aria-label='Probability of every class'>{rows}</div>"
+
+
+def _bar(bar: Bar) -> str:
+    share = bar.share
+    kind = " ".join(name for name, true in (("chosen", bar.chosen), ("inside", bar.inside)) if true)
+    spread = words.percent_range(share.low, share.high) if share.low < share.high else ""
+    return (
+        f"<div class='bar {kind}' role='row'><span role='cell'>{escape(bar.title)}</span>"
+        f"<span class='track' role='presentation'><i style='width:{share.value:.1%}'></i>"
+        f"<i class='range' style='left:{share.low:.1%};width:{share.high - share.low:.1%}'></i></span>"
+        f"<b role='cell'>{escape(words.percent(share.value))}</b><small role='cell'>{escape(spread)}</small></div>"
+    )
 
 
 def axis(number: Interval, points: tuple[OperatingPoint, ...]) -> str:
@@ -121,7 +159,8 @@ def _value(value: str | Figures) -> str:
         f"<span>{words.figure_range(f.value.low, f.value.high)}</span></div>"
         for f in value.figures
     )
-    return f"<span class='q'>{escape(value.title)}</span><div class='mi-fig'>{cells}</div>"
+    more = f"<div>{_rich(value.more)}</div>" if value.more else ""
+    return f"<span class='q'>{escape(value.title)}</span><div class='mi-fig'>{cells}</div>{more}"
 
 
 def _rich(text: str) -> str:

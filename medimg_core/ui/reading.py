@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from medimg_core.errors import MedImgError
+from medimg_core.errors import Cancelled, MedImgError
+from medimg_core.explain.registry import Progress
 from medimg_core.io import read_study
-from medimg_core.types import Failure, PatientHeader, Study
+from medimg_core.types import Failure, Note, PatientHeader, Study
 from medimg_core.ui import words
 from medimg_core.ui.faults import report
 from medimg_core.ui.panel import Panel, Row
@@ -22,34 +23,46 @@ class Reading:
     headers: tuple[PatientHeader, ...]
 
 
-def read(files: Sequence[bytes], progress: Callable[[int, int], None] | None = None) -> Reading:
+def read(files: Sequence[bytes], progress: Progress = lambda share: None) -> Reading:
     """Read files by content. A file that cannot be read is a `Failure` of the study, with a reference number.
 
     Args:
-        progress: called after each file with the number done and the number of all.
+        progress: called after each file with the share done. Where it raises `Cancelled`, reading ends there: what was
+            read is kept, and a note says that the rest was not.
     """
-    study, headers = read_study([("", content) for content in files], progress=progress)
+    halted = [0, 0]
+
+    def tell(done: int, total: int) -> None:
+        try:
+            progress(done / total)
+        except Cancelled:
+            halted[:] = done, total
+
+    items = [("", content) for content in files]
+    study, headers = read_study(items, progress=tell, stopped=lambda: halted[1] > 0)
+    if 0 < halted[0] < halted[1]:
+        study = replace(study, notes=(*study.notes, Note("doubt", words.read_until(*halted))))
     failures = tuple(Failure(f.number, f.error, f.reference or report(f.error)) for f in study.failures)
     return Reading(Study(study.series, failures, study.notes), headers)
 
 
-def upload_panel(case: Case, ready_for: str) -> Panel:
-    """What was read, repaired and removed, and what is in doubt."""
+def upload_panel(case: Case, routed: Sequence[Row]) -> Panel:
+    """What was read, repaired and removed, what is in doubt, and which model the image goes to."""
     study, image = case.study, case.image
     if image is None:
         return failure_panel(study.failures[0]) if study.failures else Panel("none", "Nothing could be read.")
     series = case.series
     notes = [*study.notes, *(series.notes if series else ())]
     read_so_far = words.notes_of(notes, "read") or words.picture(image)
-    rows: list[Row] = [("Read", read_so_far)]
+    rows: list[Row] = [*routed, ("Read", read_so_far)]
     for kind, label in (("repaired", "Repaired"), ("removed", "Removed"), ("doubt", "Doubt")):
         if text := words.notes_of(notes, kind):
             rows.append((label, text))
     rows += [(f"File {f.number}", _failed(f)) for f in study.failures[:4]]
     if len(study.failures) > 4:
         rows.append(("Also", f"{len(study.failures) - 4} more files could not be read."))
-    number = f"image {case.chosen + 1} of {len(study.images)}, content hash {image.digest[:8]}. {ready_for}"
-    return Panel("none", words.read_sentence(study.images, len(study.failures)), number.strip(), rows=tuple(rows))
+    number = f"image {case.chosen + 1} of {len(study.images)}, content hash {image.digest[:8]}."
+    return Panel("none", words.read_sentence(study.images, len(study.failures)), number, rows=tuple(rows))
 
 
 def failure_panel(failure: Failure) -> Panel:

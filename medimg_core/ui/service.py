@@ -9,14 +9,16 @@ from medimg_core.catalog import ModelCard
 from medimg_core.errors import ModelUnavailable
 from medimg_core.explain import Method, available, method, verdict
 from medimg_core.explain.registry import Progress
+from medimg_core.inference import gate
 from medimg_core.types import Image, SaliencyMap
-from medimg_core.ui import pixels, session, who
-from medimg_core.ui.answer import Answer
+from medimg_core.ui import naming, pixels, session, who
+from medimg_core.ui.answer import Answer, Asked
+from medimg_core.ui.panel import Row
 from medimg_core.ui.session import Workspace
 from medimg_core.ui.viewer import Layer
-from medimg_core.workflows.diagnose import diagnose, place
+from medimg_core.workflows.diagnose import diagnose, place, sides_of_patient, target_of
 from medimg_core.workflows.explain import explain
-from medimg_core.workflows.route import models
+from medimg_core.workflows.route import Routed, accepted, models, route
 
 FIRST_MAP = "gradcam"
 """The map beside the answer: behind a pooled head it costs no pass of its own."""
@@ -25,40 +27,72 @@ SIDE_BY_SIDE = ("gradcam", "layercam", "scorecam", "occlusion", "integrated_grad
 """Methods on the six panes until the reader chooses others: every family once."""
 
 
-def primary() -> ModelCard:
-    """The model that answers.
+def choices() -> tuple[ModelCard, ...]:
+    """All models that answer a question, by title.
 
     Raises:
         ModelUnavailable: none is installed.
     """
-    return models()[0]
+    return tuple(sorted(models(), key=lambda card: card.title))
 
 
-def ready_for(image: Image | None) -> str:
-    """`Ready for <model>.`, or why there is none; nothing where there is no image."""
+def asked(image: Image, wanted: str | None, space: Workspace) -> Asked:
+    """The model that answers about an image: the reader's choice, else the first that the router names.
+
+    Raises:
+        ModelUnavailable: none is installed.
+    """
+    cards = choices()
+    found: Routed = space.remember(("routed", image.digest, *(c.ref.hash for c in cards)), lambda: route(image))
+    chosen = next((card for card in cards if card.name == wanted), None)
+    return Asked(chosen or found.first, found.cards, chosen is not None)
+
+
+def routed_rows(image: Image | None, wanted: str | None) -> tuple[Row, ...]:
+    """What an image is and which models it goes to, or why it goes to none and what would be accepted."""
+    if image is None:
+        return ()
     try:
-        return f"Ready for {primary().name}." if image is not None else ""
+        chosen = asked(image, wanted, session.workspace())
     except ModelUnavailable as error:
-        return str(error)
+        return (("Models", str(error)),)
+    verdict = gate.check(image, chosen.card)
+    if not verdict.passed:
+        card = chosen.card if chosen.by_reader else None
+        why = " ".join((gate.headline(verdict, card), *verdict.reasons))
+        return (("Models", why), ("Accepted", gate.accepted(card) if card else accepted()))
+    cards = (chosen.card,) if chosen.by_reader else chosen.routed
+    subjects = " and ".join(f"**{naming.subject(card)}**" for card in cards)
+    by = "You chose the model." if chosen.by_reader else f"Model: {'; '.join(card.title for card in cards)}."
+    return (("Models", f"{naming.title(verdict.kind) or 'Kind not checked'}: asked about {subjects}. {by}"),)
 
 
-def answer(image: Image, told: str | None) -> Answer:
-    """The answer to an image; computed once a session for the same pixels, model and patient group."""
-    card = primary()
-    return session.remember(("answer", image.digest, card.ref.hash, told), lambda: _answer(image, card, told))
+def answer(image: Image, told: str | None, wanted: str | None = None, space: Workspace | None = None) -> Answer:
+    """The answer to an image; computed once a session for the same pixels, model and patient group.
+
+    Args:
+        told: the reader's answer about age and view.
+        wanted: name of the model that the reader chose; None leaves it to the router.
+        space: the session's workspace, for work beside the page, which knows no session.
+    """
+    used: Workspace = space or session.workspace()
+    chosen = asked(image, wanted, used)
+    key = ("answer", image.digest, chosen.card.ref.hash, told)
+    return used.remember(key, lambda: _answer(image, chosen, told, used))
 
 
-def _answer(image: Image, card: ModelCard, told: str | None) -> Answer:
-    space = session.workspace()
-    chosen = who.chosen_population(card, told)
-    found = diagnose(image, card, chosen, with_map=False, answers=space.answers, maps=space.maps)
+def _answer(image: Image, chosen: Asked, told: str | None, space: Workspace) -> Answer:
+    card = chosen.card
+    population = who.chosen_population(card, told)
+    found = diagnose(image, card, population, with_map=False, answers=space.answers, maps=space.maps)
     if found.state == "refused":
-        return Answer(image, told, found, None, None)
+        return Answer(image, told, found, None, None, chosen)
     name = FIRST_MAP
-    saliency = explain(image, card, (name,), card.class_ids[card.positive], answer=found.answer, cache=space.maps)[0]
-    where = place(saliency) if found.state != "unfit" else ""
+    target = target_of(found.prediction, card)
+    saliency = explain(image, card, (name,), target, answer=found.answer, cache=space.maps)[0]
+    where = place(saliency, sides_of_patient(card)) if found.state != "unfit" else ""
     trust = verdict(card, name, found.population.id)
-    return Answer(image, told, replace(found, place=where), as_layer(saliency, card), trust)
+    return Answer(image, told, replace(found, place=where), as_layer(saliency, card), trust, chosen)
 
 
 def layers(answer: Answer, names: Sequence[str], target: str, space: Workspace) -> dict[str, Layer]:

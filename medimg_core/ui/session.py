@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 _CASE = "case"
 _COUNT = "cases"
+SIDE_BY_SIDE = 4
+"""Images of one patient that stand in a row; more are looked at one by one."""
+
 _RESULTS = 256
 """Results kept in a session. Those on large grids are cut to the grid they were computed on before they get here."""
 
@@ -33,8 +36,9 @@ class Case:
     Attributes:
         headers: whose images each series of the study holds; never leaves the session's memory.
         chosen: index of the image that the pages speak about.
-        who: the reader's answer where the header tells neither age nor view: a population id, `other_age` or
-            `unknown`; None when not asked or not answered.
+        told: image -> the reader's answer where the header tells neither age nor view: a population id,
+            `other_age` or `unknown`.
+        models: image -> the model that the reader asked in place of the router's.
         demo: title of the demo case, empty for the reader's own files.
         number: counts the cases of a session, so that nothing of an earlier one can be taken for this one.
     """
@@ -42,7 +46,8 @@ class Case:
     study: Study
     headers: tuple[PatientHeader, ...]
     chosen: int = 0
-    who: str | None = None
+    told: Mapping[int, str] = field(default_factory=dict)
+    models: Mapping[int, str] = field(default_factory=dict)
     demo: str = ""
     number: int = 0
 
@@ -52,14 +57,35 @@ class Case:
         images = self.study.images
         return images[self.chosen] if images else None
 
-    def _place(self) -> int:
-        """Index of the series that the chosen image belongs to."""
-        seen = 0
+    @property
+    def who(self) -> str | None:
+        """What the reader told about the patient of the chosen image; None when not asked or not answered."""
+        return self.told.get(self.chosen)
+
+    @property
+    def model(self) -> str | None:
+        """The model that the reader asked about the chosen image; None leaves it to the router."""
+        return self.models.get(self.chosen)
+
+    def _place(self, image: int | None = None) -> int:
+        """Index of the series that an image belongs to, the chosen one unless given."""
+        wanted, seen = self.chosen if image is None else image, 0
         for index, series in enumerate(self.study.series):
             seen += len(series.images)
-            if self.chosen < seen:
+            if wanted < seen:
                 return index
-        raise IndexError(self.chosen)
+        raise IndexError(wanted)
+
+    @property
+    def together(self) -> bool:
+        """Whether the images are few, single, and of one patient as far as their headers say: side by side then."""
+        single = all(len(series.images) == 1 for series in self.study.series)
+        patients = {(header.name, header.patient_id, header.birth_date) for header in self.headers}
+        return single and 2 <= len(self.study.images) <= SIDE_BY_SIDE and len(patients) == 1
+
+    def header_of(self, image: int) -> PatientHeader:
+        """Whose image one of the study is; empty where the file does not say."""
+        return self.headers[self._place(image)] if self.headers else PatientHeader()
 
     @property
     def series(self) -> Series | None:
@@ -74,7 +100,7 @@ class Case:
     @property
     def header(self) -> PatientHeader:
         """Whose image the chosen one is; empty where the file does not say."""
-        return self.headers[self._place()] if self.headers else PatientHeader()
+        return self.header_of(self.chosen)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +113,7 @@ class Workspace:
     maps: MapCache = field(default_factory=MapCache)
     answers: ByteCache[Any, Any] = field(default_factory=answer_cache)
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    lines: dict[int, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -110,6 +137,7 @@ class Workspace:
         self.answers.clear()
         with self.lock:
             self.results.clear()
+            self.lines.clear()
 
     def close(self) -> None:
         """Forget everything; called when the session ends."""
@@ -150,17 +178,25 @@ def close_case() -> None:
 
 
 def choose(index: int) -> None:
-    """Speak about another image of the study; what was said about the patient of the one before does not hold."""
+    """Speak about another image of the study."""
     case = current()
     if case is not None and index != case.chosen:
-        st.session_state[_CASE] = replace(case, chosen=index, who=None)
+        st.session_state[_CASE] = replace(case, chosen=index)
 
 
 def tell(who: str) -> None:
-    """Keep the reader's answer about age and view."""
+    """Keep the reader's answer about age and view; it holds for the chosen image, another may show another patient."""
     case = current()
     if case is not None:
-        st.session_state[_CASE] = replace(case, who=who)
+        st.session_state[_CASE] = replace(case, told={**case.told, case.chosen: who})
+
+
+def ask(model: str | None) -> None:
+    """Ask a model of the reader's choice about the chosen image; None leaves it to the router again."""
+    case = current()
+    if case is not None:
+        rest = {index: name for index, name in case.models.items() if index != case.chosen}
+        st.session_state[_CASE] = replace(case, models=rest | ({case.chosen: model} if model else {}))
 
 
 def patient_hidden() -> bool:

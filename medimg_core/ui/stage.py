@@ -10,9 +10,8 @@ import streamlit as st
 
 from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image
-from medimg_core.ui import pixels, service, session, words
-from medimg_core.ui.answer import Answer
-from medimg_core.ui.answer import names as names_of
+from medimg_core.ui import naming, pixels, service, session, study, words
+from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.session import Case
@@ -41,16 +40,20 @@ def preview(case: Case, name: str) -> None:
     viewer(f"{name}-{case.number}-{image.digest[:16]}", films(images), [Pane(0, "The open image")], stage)
 
 
-def with_map(case: Case, answer: Answer) -> None:
-    """A film with the map beside its answer. All fast methods are there to choose from, without asking the server."""
+def with_map(case: Case, answer: Answer, alone: bool = True) -> None:
+    """A film with the map beside its answer. All fast methods are there to choose from, without asking the server.
+
+    Args:
+        alone: it has the stage for itself; otherwise it stands beside others, without toolbar and colour bar.
+    """
     image = answer.image
     if answer.layer is None:
-        preview(case, "diagnosis")
+        preview(case, "diagnosis") if alone else _plain(case, image)
         return
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
     entries = {}
-    for m in fast:
+    for m in fast if alone else [m for m in fast if m.name == answer.layer.method]:
         if m.name == answer.layer.method:
             entries[m.name] = layer(answer.layer, digest, space.case)
         else:
@@ -58,31 +61,69 @@ def with_map(case: Case, answer: Answer) -> None:
             scale = scale_of(card, m.name)
             entries[m.name] = later_layer(m.name, answer.layer.target, scale, digest, space.case, make)
     scaled = answer.layer.scale is not None
+    bar = {"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE}
     stage = Stage(
+        toolbar=alone,
         shown=answer.map_trusted,
-        bar={"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE},
+        bar=bar if alone else None,
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
+        corners=alone,
     )
     pane = Pane(0, "The film with the map of its evidence")
-    viewer(f"diagnosis-{case.number}-{image.digest[:16]}-{case.who}", films([image]), [pane], stage, entries)
+    place = "diagnosis" if alone else "beside"
+    key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
+    viewer(key, films([image]), [pane], stage, entries)
+
+
+def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
+    """The images of one patient beside each other, each with its answer below; a click speaks about that one."""
+    with st.container(key="row", height="stretch", horizontal=True, wrap=False, gap="small"):
+        for index, (image, found) in enumerate(zip(case.study.images, answers, strict=True)):
+            with st.container(key=f"cell-{index}", height="stretch", gap=None):
+                if found is None:
+                    _plain(case, image)
+                else:
+                    with_map(case, found, alone=False)
+                _select(case, index, found)
+
+
+def _select(case: Case, index: int, found: Answer | None) -> None:
+    """The line below one image of a row: which it is, and its answer."""
+    name = study.label(case, index)
+    said = "" if found is None else summary(found) if not question(found) else words.NEEDS_PATIENT
+    st.button(
+        f"{name}: {said}" if said else name,
+        key=f"select-{case.number}-{index}",
+        type="primary" if index == case.chosen else "tertiary",
+        width="stretch",
+        on_click=session.choose,
+        args=(index,),
+    )
+
+
+def _plain(case: Case, image: Image) -> None:
+    """One image of a row without a map."""
+    pane = Pane(0, "An image without a map")
+    viewer(f"plain-{case.number}-{image.digest[:16]}", films([image]), [pane], Stage(toolbar=False, corners=False))
 
 
 def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:
     """One film under several methods, 3 x 2 panes with one toolbar and one colour bar."""
     image, tokens = answer.image, session.workspace().case
-    titles = names_of(answer.card)
+    titles = naming.names(answer.card) if answer.card.form != "grade" else naming.titles(answer.card)
+    order = reversed(answer.card.class_ids) if answer.card.form == "yes_no" else answer.card.class_ids
     panes = [Pane(0, f"{shown.methods[name].title} on the film", slot=i) for i, name in enumerate(names)]
     stage = Stage(
         columns=3,
         bar={"signed": True, "high": "for", "low": "against", "label": words.SCALE},
-        picker=Picker("Target", [(c, titles[c]) for c in reversed(answer.card.class_ids)], target, True, True),
+        picker=Picker("Target", [(c, titles[c]) for c in order], target, True, True),
         methods=shown.methods,
         slots=names,
         corners=False,
     )
     entries = {name: layer(map_, image.digest, tokens) for name, map_ in shown.layers.items()}
-    key = f"explainability-{case.number}-{image.digest[:16]}"
+    key = f"explainability-{case.number}-{image.digest[:16]}-{answer.card.name}"
     with st.container(key="image", height="stretch"):
         return viewer(key, films([image]), panes, stage, entries)
 

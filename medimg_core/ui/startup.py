@@ -1,4 +1,4 @@
-"""What the server does once, beside its first page: warm decoding processes and the first network."""
+"""What the server does once, beside its first page: warm decoding processes, the router and a network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from medimg_core.catalog import list_models
 from medimg_core.errors import MedImgError
 from medimg_core.inference import runtime_for
 from medimg_core.io import shutdown, warm_up
-from medimg_core.ui.service import primary
+from medimg_core.workflows.route import models
 
 _log = logging.getLogger("medimg.startup")
 
@@ -35,7 +36,8 @@ def _return_memory() -> None:
 def _warm() -> None:
     warm_up()
     try:
-        runtime_for(primary())
+        for card in (*(card for card in list_models() if card.task == "gate"), models()[0]):
+            runtime_for(card)
     except MedImgError as error:
         _log.warning("%s", error)
 

@@ -15,9 +15,13 @@ from medimg_core.errors import MedImgError
 from medimg_core.explain import Verdict
 from medimg_core.io import display_name
 from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader
+from medimg_core.ui import naming
 
 DISCLAIMER = "Decision support, not a medical device."
 OUTSIDE = "No probability is given for a picture outside the model’s field."
+READING = "Reading"
+CANCEL = "Cancel"
+GO_ON = "Go on"
 NOTHING_LEAVES = "Nothing leaves this machine."
 NOT_RUN = "No model was run."
 EMPTY_NOTE = "No positive evidence (maximum {maximum})"
@@ -37,13 +41,14 @@ RAW_NOTE = "Below the threshold (maximum {maximum}, raw values without a scale)"
 LOST = "This picture could not be fetched. Reload the page and open the case again."
 
 AUROC_FLOOR = 0.80
-NOTHING_OPEN = "No film is open."
+NOTHING_OPEN = "No image is open."
 OPEN_ONE = "Drop one on the page Upload, or open a demo case there."
 NO_PICTURE = "The picture appears here"
 UNREADABLE_PICTURE = "No picture: the pixel data could not be read"
-ASK = "Whose film is this?"
+ASK = "Whose image is this?"
 ASK_WHY = "The header does not tell age and view. The model is measured for each group apart; this is asked once."
-WELCOME = "Drop a chest film on the left, or open a demo case below. Files stay in this server’s memory."
+WELCOME = "Drop images on the left, or open a demo case below. Files stay in this server’s memory."
+NEEDS_PATIENT = "age and view are needed"
 DEMOS = "made by the project, no patient. One click opens the diagnosis."
 
 Tone = Literal["evidence", "none", "doubt", "stop"]
@@ -148,9 +153,9 @@ def read_sentence(images: Sequence[Image], failures: int) -> str:
     )
 
 
-def reading(done: int, total: int) -> str:
-    """While files are read."""
-    return f"Reading: {done:,} of {total:,}"
+def read_until(done: int, total: int) -> str:
+    """After reading was stopped."""
+    return f"Reading was stopped after {done:,} of {plural(total, 'file', 'files')}; the others were not read."
 
 
 def picture(image: Image) -> str:
@@ -212,12 +217,13 @@ def position(probability: float, population: Population) -> str:
     return f"Above the balanced operating point ({percent(balanced)}) and above rule-in ({percent(rule_in)})."
 
 
-def undecided_sentence(inside: Sequence[str], positive: str, condition: str) -> str:
+def undecided_sentence(inside: Sequence[str], positive: str, condition: str, noun: str = "film") -> str:
     """The sentence of a doubtful film, in agreement with its prediction set."""
     if not inside:
-        return f"Undecided: this film is unlike films with and without {condition}."
+        return f"Undecided: this {noun} is unlike {noun}s with and without {condition}."
     if len(inside) > 1:
-        return f"Undecided: this film fits {condition} and no {condition} alike."
+        other = condition.removeprefix("an ").removeprefix("a ")
+        return f"Undecided: this {noun} fits {condition} and no {other} alike."
     if inside[0] == positive:
         return f"Undecided: signs of {condition}, too weak to rule it in."
     return f"Undecided: few signs of {condition}, too many to rule it out."
@@ -292,16 +298,16 @@ def trust(verdict: Verdict | None) -> str:
     return f"{said}." if told else f"{said}, against {verdict.truth}."
 
 
-def of_hundred(count: float, condition: str, prevalence: float) -> str:
+def of_hundred(count: float, condition: str, prevalence: float, noun: str = "films") -> str:
     """What a calibrated probability means among films like this one."""
     n = round(count)
     about = {0: "fewer than 1 has", 1: "about 1 has", 100: "more than 99 have"}.get(n, f"about {n} have")
-    return f"Of 100 such films with this score, {about} {condition}, at a prevalence of {percent(prevalence)}."
+    return f"Of 100 such {noun} with this score, {about} {condition}, at a prevalence of {percent(prevalence)}."
 
 
-def not_of_hundred(condition: str) -> str:
+def not_of_hundred(condition: str, noun: str = "films") -> str:
     """In place of `of_hundred` where the calibration was not shown to hold."""
-    return f"How many of 100 such films have {condition} is not stated: the calibration does not hold here."
+    return f"How many of 100 such {noun} have {condition} is not stated: the calibration does not hold here."
 
 
 def prediction_set(ids: Sequence[str], names: Mapping[str, str], coverage: Interval | None) -> str:
@@ -364,7 +370,7 @@ def input_check(gate: GateVerdict, source: str) -> str:
     elif reasons:
         said = f"Accepted with doubt. {reasons}"
     else:
-        said = "Frontal chest film. Accepted without reservation."
+        said = f"{naming.title(gate.kind) or 'Frontal chest film'}. Accepted without reservation."
     return f"{said} {source}".strip()
 
 

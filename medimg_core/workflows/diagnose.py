@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from medimg_core.catalog import ModelCard, Population, evaluation, open_answering, open_model
 from medimg_core.errors import ModelUnavailable
 from medimg_core.inference import Answer, predict
+from medimg_core.inference.calibration import interval
 from medimg_core.inference.engine import choose_engine
+from medimg_core.metrics import Rates, rates
 from medimg_core.types import GateVerdict, Image, Interval, Prediction, SaliencyMap
 from medimg_core.workflows.cache import ByteCache
 from medimg_core.workflows.explain import MapCache, explain
@@ -27,6 +29,15 @@ AnswerKey = tuple[str, tuple[object, ...], str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Undecided:
+    """How often a model was not sure on its test set, and how often it was wrong when it was and when it was not."""
+
+    share: Interval
+    error_when_sure: Interval | None
+    error_when_unsure: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
 class TestFigures:
     """What was measured on the test films of a population, from `evaluation.json`.
 
@@ -34,6 +45,10 @@ class TestFigures:
         title: the test set as it is named there.
         metrics: name -> figure with its 95 % interval, `n` filled in.
         coverage: share of prediction sets that held the truth; None where it was not measured.
+        undecided: None where it was not measured.
+        called: of several kinds and of grades, how often the class that was decided here was called rightly
+            (`precision`) and found (`sensitivity`), counting patients; None for a yes/no question.
+        statements: statement -> metric -> figure.
     """
 
     __test__ = False  # a name for readers, no test class
@@ -44,6 +59,9 @@ class TestFigures:
     patients: int
     metrics: Mapping[str, Interval]
     coverage: Interval | None
+    undecided: Undecided | None = None
+    called: Rates | None = None
+    statements: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +86,10 @@ class Diagnosis:
             studied, and `known` is False then.
         known: the population was chosen by the reader or told by the header.
         figures: None where the population was not measured or the patient is of none.
-        map: evidence for the positive class; None when refused, not fit for use, or not asked for.
+        shares: class -> calibrated probability with its interval, in the order of the card; empty when refused.
+        map: evidence for `target_of`; None when refused, not fit for use, or not asked for.
         place: where the map is strongest, in words; empty without positive evidence.
-        of_hundred: None when refused or not fit for use.
+        of_hundred: None when refused or not fit for use, and where there are more than two answers.
         second: what the second model said; None where the card names none, it is not installed, or refused.
     """
 
@@ -81,6 +100,7 @@ class Diagnosis:
     studied: bool
     known: bool
     figures: TestFigures | None
+    shares: Mapping[str, Interval]
     map: SaliencyMap | None
     place: str
     of_hundred: OfHundred | None
@@ -91,6 +111,13 @@ class Diagnosis:
     def prediction(self) -> Prediction:
         """The primary model's prediction."""
         return self.answer.prediction
+
+    @property
+    def expected(self) -> float | None:
+        """The expected grade, counted from 0; None where the answer is no grade."""
+        if self.card.form != "grade" or not self.shares:
+            return None
+        return sum(grade * share.value for grade, share in enumerate(self.shares.values()))
 
 
 def _answer_bytes(answer: Answer) -> int:
@@ -145,10 +172,11 @@ def diagnose(
         population=chosen,
         studied=studied,
         known=known,
-        figures=_figures(card, chosen) if studied else None,
+        figures=_figures(card, chosen, answer.prediction.decision) if studied else None,
+        shares=_shares(answer, card, chosen),
         map=saliency,
-        place=place(saliency) if saliency is not None else "",
-        of_hundred=_of_hundred(answer.prediction, chosen) if usable else None,
+        place=place(saliency, sides_of_patient(card)) if saliency is not None else "",
+        of_hundred=_of_hundred(answer.prediction, chosen) if usable and card.form == "yes_no" else None,
         second=second,
         second_card=second_card,
     )
@@ -157,14 +185,18 @@ def diagnose(
 def state_of(prediction: Prediction, card: ModelCard, population: Population, *, studied: bool = True) -> State:
     """Which sentence answers.
 
-    `positive` needs three things at once: a probability above the balanced and the rule-in point, and a prediction
-    set that holds the positive class alone; `negative` likewise below the balanced and the rule-out point. Anything
-    else is doubtful: between the points, both classes in the set, or none (unlike both groups).
+    Yes/no: `positive` needs three things at once: a probability above the balanced and the rule-in point, and a
+    prediction set that holds the positive class alone; `negative` likewise below the balanced and the rule-out point.
+    Of several kinds and of grades the answer stands where the prediction set holds the decision alone; it is
+    `positive` where that is a finding. Anything else is doubtful: between the points, several classes in the set, or
+    none (unlike all groups).
     """
     if prediction.refused:
         return "refused"
     if not studied or not population.fit_for_use:
         return "unfit"
+    if card.form != "yes_no":
+        return _state_of_several(prediction, card)
     positive = card.class_ids[card.positive]
     p, inside = prediction.scores[positive], prediction.prediction_set
     balanced = population.point("balanced").threshold
@@ -175,8 +207,39 @@ def state_of(prediction: Prediction, card: ModelCard, population: Population, *,
     return "doubtful"
 
 
-def place(saliency: SaliencyMap) -> str:
-    """Where a map of a frontal film is strongest; sides are the patient's, whose right is the left of the picture."""
+def _state_of_several(prediction: Prediction, card: ModelCard) -> State:
+    decision = prediction.decision
+    if decision is None or prediction.prediction_set != (decision,):
+        return "doubtful"
+    return "positive" if is_finding(card, decision) else "negative"
+
+
+def is_finding(card: ModelCard, name: str) -> bool:
+    """Whether a class says that something is there: of grades every one above the lowest."""
+    if card.form == "grade":
+        return name != card.class_ids[0]
+    if card.form == "yes_no":
+        return name == card.class_ids[card.positive]
+    return name != "normal" and not name.startswith(("no_", "not_"))
+
+
+def target_of(prediction: Prediction, card: ModelCard) -> str:
+    """The class that the map beside the answer speaks for: the positive one of a yes/no question, else the decision."""
+    return prediction.positive or card.class_ids[card.positive]
+
+
+def sides_of_patient(card: ModelCard) -> bool:
+    """Whether left and right of the picture are known to be the patient's: on frontal chest films they are."""
+    return not card.takes or set(card.takes) == {"chest_frontal"}
+
+
+def place(saliency: SaliencyMap, of_patient: bool = True) -> str:
+    """Where a map is strongest.
+
+    Args:
+        of_patient: the picture is a frontal film: sides are the patient's, whose right is the left of the picture.
+            Otherwise sides are those of the picture.
+    """
     if saliency.empty:
         return ""
     rows, columns = saliency.values.shape
@@ -184,8 +247,10 @@ def place(saliency: SaliencyMap) -> str:
     height, width = (row + 0.5) / rows, (column + 0.5) / columns
     third = "upper" if height < 1 / 3 else "middle" if height < 2 / 3 else "lower"
     if abs(width - 0.5) < 0.08:
-        return f"in the {third} third, near the midline"
-    return f"in the {third} third on the patient’s {'right' if width < 0.5 else 'left'}"
+        return f"in the {third} third, near the {'midline' if of_patient else 'middle of the picture'}"
+    if of_patient:
+        return f"in the {third} third on the patient’s {'right' if width < 0.5 else 'left'}"
+    return f"in the {third} third, on the {'left' if width < 0.5 else 'right'} of the picture"
 
 
 def _ask(
@@ -231,7 +296,7 @@ def _second(
 def _map(image: Image, card: ModelCard, population: str | None, answer: Answer, maps: MapCache | None) -> SaliencyMap:
     """The map that costs no pass: CAM behind a pooled head, else Grad-CAM."""
     method = "cam" if card.head == "pooled" else "gradcam"
-    target = card.class_ids[card.positive]
+    target = target_of(answer.prediction, card)
     return explain(image, card, (method,), target, population, answer=answer, cache=maps)[0]
 
 
@@ -254,20 +319,58 @@ def _of_hundred(prediction: Prediction, population: Population) -> OfHundred:
     return OfHundred(100 * value, 100 * spread.low, 100 * spread.high, population.prevalence)
 
 
-def _figures(card: ModelCard, population: Population) -> TestFigures | None:
+def _shares(answer: Answer, card: ModelCard, population: Population) -> dict[str, Interval]:
+    if answer.forward is None:
+        return {}
+    shares = {}
+    for name, value in answer.prediction.scores.items():
+        known = interval(answer.forward.logits, card, population, name)
+        shares[name] = known or Interval(value, value, value)
+    return shares
+
+
+def _figures(card: ModelCard, population: Population, decision: str | None) -> TestFigures | None:
     measured = evaluation(card).get("test_sets", {}).get(population.test_set)
     if not measured:
         return None
     n = int(measured["n"])
-    coverage = measured.get("conformal", {}).get("coverage")
     return TestFigures(
         title=str(measured["title"]),
         n=n,
-        positives=int(measured["positives"]),
+        positives=int(measured.get("positives") or 0),
         patients=int(measured["patients"]),
-        metrics={name: _interval(figure, n) for name, figure in measured["metrics"].items()},
-        coverage=_interval(coverage, n) if coverage else None,
+        metrics=_intervals(measured["metrics"], n),
+        coverage=_optional(measured.get("conformal", {}).get("coverage"), n),
+        undecided=_undecided(measured.get("undecided"), n),
+        called=_called(card, measured.get("predictions"), decision),
+        statements={
+            name: _intervals(row.get("metrics", {}), int(row["n"]))
+            for name, row in (measured.get("statements") or {}).items()
+        },
     )
+
+
+def _undecided(raw: Mapping[str, Any] | None, n: int) -> Undecided | None:
+    share = _optional((raw or {}).get("share"), n)
+    if raw is None or share is None:
+        return None
+    return Undecided(share, _optional(raw.get("error_when_sure"), n), _optional(raw.get("error_when_unsure"), n))
+
+
+def _called(card: ModelCard, rows: Mapping[str, Any] | None, decision: str | None) -> Rates | None:
+    """Rates of `called this class` against `is this class`, over the predictions behind the figures."""
+    if card.form == "yes_no" or decision is None or not rows:
+        return None
+    truth = np.asarray(rows["label"]) == card.class_ids.index(decision)
+    return rates(truth, np.asarray(rows["decision"]) == decision, rows["patient"])
+
+
+def _intervals(raw: Mapping[str, Any], n: int) -> dict[str, Interval]:
+    return {name: _interval(figure, n) for name, figure in raw.items() if figure}
+
+
+def _optional(figure: Mapping[str, Any] | None, n: int) -> Interval | None:
+    return _interval(figure, n) if figure else None
 
 
 def _interval(figure: Mapping[str, Any], n: int) -> Interval:

@@ -23,7 +23,7 @@ def test_film_to_diagnosis_to_maps(server, open_page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.reload()
-    page.wait_for_selector("text=No film is open.")
+    page.wait_for_selector("text=No image is open.")
     upload(page, dicom_film(3, 0.4))
     assert page.locator(".mi-strip").inner_text().startswith("Doe, Jane")
     ready(page, 2)
@@ -71,7 +71,7 @@ def test_two_sessions_never_see_each_others_case(server, open_page) -> None:
     assert pixels["first"]
     assert not set(pixels["first"]) & set(pixels["second"])
     third = open_page("/diagnosis")
-    third.wait_for_selector("text=No film is open.")
+    third.wait_for_selector("text=No image is open.")
 
 
 def test_pixels_are_gone_when_the_browser_is(server, open_page) -> None:
@@ -139,7 +139,7 @@ def test_window_opacity_and_method_ask_nothing_of_the_server(open_page) -> None:
 
     page.on("websocket", listen)
     page.reload()
-    page.wait_for_selector("text=No film is open.")
+    page.wait_for_selector("text=No image is open.")
     upload(page, dicom_film(3, 0.4))
     diagnose(page)
     page.wait_for_timeout(500)

@@ -54,7 +54,7 @@ def test_dark_is_the_first_theme_whatever_the_desktop_says(server, chromium) -> 
     context = chromium.new_context(color_scheme="light")
     page = context.new_page()
     page.goto(server.url)
-    page.wait_for_selector("text=No film is open.")
+    page.wait_for_selector("text=No image is open.")
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'dark'"
     )
@@ -63,7 +63,7 @@ def test_dark_is_the_first_theme_whatever_the_desktop_says(server, chromium) -> 
 
 def test_selectors_that_streamlit_may_change(open_page) -> None:
     page = open_page()
-    page.wait_for_selector("text=No film is open.")
+    page.wait_for_selector("text=No image is open.")
     heights = {"stHeader": 44, "stToolbar": 44}
     for name, height in heights.items():
         box = page.locator(f"[data-testid={name}]").bounding_box()
@@ -74,7 +74,7 @@ def test_selectors_that_streamlit_may_change(open_page) -> None:
     said = page.locator("[data-testid=stMainMenuButton]").evaluate("e => getComputedStyle(e, '::after').content")
     assert said == '"Theme"'
     zone = page.locator("[data-testid=stFileUploaderDropzone]")
-    assert "Drop films" in zone.evaluate("e => getComputedStyle(e, '::before').content")
+    assert "Drop images" in zone.evaluate("e => getComputedStyle(e, '::before').content")
     box = zone.bounding_box()
     assert box
     assert box["height"] > 300

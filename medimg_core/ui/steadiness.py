@@ -1,0 +1,38 @@
+"""How far small changes of the picture move the answer: computed once the answer is on the page, told in one line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import streamlit as st
+
+from medimg_core.ui import forms, session
+from medimg_core.ui.answer import Answer
+from medimg_core.ui.jobs import Job
+
+
+def line(answer: Answer) -> None:
+    """The line below the panel; nothing for an answer that gives no number to rely on."""
+    if answer.state in ("refused", "unfit") or find_spec("medimg_core.inference.spread") is None:
+        return
+    spread = import_module("medimg_core.inference.spread").spread
+    space, asked, card = session.workspace(), answer.found.answer, answer.card
+    key = ("spread", answer.image.digest, card.ref.hash, answer.found.population.id)
+    job = space.jobs.start(key, "Small changes", lambda _: spread(asked, card))
+    with st.container(key="steadiness"):
+        (_told if job.done.is_set() else _waiting)(job)
+
+
+@st.fragment(run_every=0.5)
+def _waiting(job: Job) -> None:
+    """The empty line until the figures are there; then it asks for nothing more."""
+    if job.done.is_set():
+        st.rerun()
+    st.html("<p class='mi q'>\u00a0</p>")
+
+
+def _told(job: Job) -> None:
+    if job.error is None:
+        found = job.result
+        st.html(f"<p class='mi q'>{forms.spread(found.low, found.high, found.n)}</p>")
