@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import sys
 import traceback
@@ -159,7 +160,7 @@ def _numbers(text: str, count: int, form: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != count:
+    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
         raise argparse.ArgumentTypeError(f"write {count} numbers as {form}")
     return numbers
 
@@ -173,24 +174,35 @@ def _print(result: Any) -> None:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from medimg_core.catalog import list_models
+    from medimg_core.catalog import damaged_models, list_models
+    from medimg_core.errors import ModelUnavailable
     from medimg_core.workflows.model_list import describe, sentence
 
-    for card in list_models():
+    cards, damaged = list_models(), damaged_models()
+    if all(card.task == "gate" for card in cards) and not damaged:
+        raise ModelUnavailable(
+            "No model is installed here, or none whose licence MEDIMG_LICENCES allows.",
+            "Restore the models folder from the release, or name another one with MEDIMG_MODELS.",
+        )
+    for card in cards:
         described = describe(card)
         if options.json:
             _print(described)
         else:
             print(sentence(described))
-    return DONE
+    for error in damaged:
+        _say(str(error))
+    return SOME_FAILED if damaged else DONE
 
 
 def _predict(options: argparse.Namespace) -> int:
     from medimg_core.io import warm_up
 
     warm_up()  # the decoding process starts while the rest is imported
+    from medimg_core.inference.engine import choose_engine
     from medimg_core.workflows import diagnose_files as files
 
+    choose_engine()  # an engine that there is not is told once and not for every image
     cards = files.choose_models(options.model)
     files.check_population(cards, options.population)
     if options.box is not None:
@@ -219,10 +231,12 @@ def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:
 
 def _explain(options: argparse.Namespace) -> int:
     from medimg_core.catalog import open_answering
+    from medimg_core.inference.engine import choose_engine
     from medimg_core.workflows.diagnose_files import check_population
     from medimg_core.workflows.explain import method_names
     from medimg_core.workflows.explain_files import explain_paths
 
+    choose_engine()  # as in `predict`
     card = open_answering(options.model)
     check_population([card], options.population)
     if options.target is not None and options.target not in card.class_ids:

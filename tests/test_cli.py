@@ -20,7 +20,7 @@ from medimg_core.catalog import open_model
 from medimg_core.cli import main
 from medimg_core.progress import Progress
 from medimg_core.workflows.explain import explain
-from model_folder import MODELS, film_pixels, synthetic_film
+from model_folder import FORMS, MODELS, TINY_MODEL, copy_model, film_pixels, synthetic_film
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -102,9 +102,99 @@ def test_predict_auto_asks_no_baseline_and_a_refusal_names_no_model(
     assert (refused["status"], refused["model"], refused["scores"]) == ("refused", None, {})
     assert refused["gate"]["reasons"]
     assert refused["reason"].startswith("Not analysed:")
-    assert refused["reason"].endswith("choose their model.")  # what to do next
+    assert refused["reason"].endswith("one of the models takes.")  # what to do next
     assert main([*arguments, "--model", "tiny_model"]) == 1
-    assert objects(capsys)[1]["model"] == "tiny_model"
+    of_one = objects(capsys)[1]
+    assert of_one["model"] == "tiny_model"
+    assert of_one["reason"].endswith("choose their model.")
+
+
+def test_predict_gives_an_object_for_every_model_that_the_router_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIMG_MODELS", str(FORMS))
+    path = str(film(tmp_path / "a.png", 4, 0.4))
+    assert main(["predict", "--json", path]) == 0
+    graded, kind = objects(capsys)
+    assert [o["model"] for o in (graded, kind)] == ["tiny_grades", "tiny_kinds"]
+    assert list(graded) == list(kind)
+    assert (graded["decision"], graded["grade"], kind["decision"], kind["grade"]) == ("heavy", 3, "bright", None)
+    assert (graded["operating_point"], kind["operating_point"], kind["statements"]) == (None, None, [])
+    (told,) = graded["statements"]
+    assert set(told) == {"id", "probability", "low", "high", "claimed"}
+    assert (told["id"], told["claimed"]) == ("referable", True)
+    assert told["low"] <= told["probability"] <= told["high"]
+    assert told["probability"] == pytest.approx(graded["scores"]["marked"] + graded["scores"]["heavy"], abs=1e-3)
+    assert main(["predict", path]) == 0
+    said = capsys.readouterr().out
+    assert "Drawn as: heavy. grade 3 of 0 to 3: heavy" in said
+    assert "Referable, referable " in said
+    assert "Drawn as: bright. bright" in said
+
+
+def test_models_name_the_figure_of_their_form(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIMG_MODELS", str(FORMS))
+    assert main(["models", "--json"]) == 0
+    graded, kind = objects(capsys)
+    assert (graded["form"], graded["headline"]["metric"]) == ("grade", "kappa_quadratic")
+    assert (kind["form"], kind["headline"]["metric"]) == ("one_of", "accuracy")
+    assert (graded["statements"], graded["takes"], graded["licence"]) == (["referable"], ["chest_frontal"], "open")
+    assert main(["models"]) == 0
+    told = capsys.readouterr().out
+    assert "kappa 0.9" in told
+    assert told.count("licence of the data: open") == 2
+
+
+def test_a_damaged_card_hides_no_other_and_an_empty_folder_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "models"))
+    assert main(["models"]) == 2
+    assert "No model is installed here" in capsys.readouterr().err
+    copy_model(TINY_MODEL, tmp_path / "models" / "tiny_model")
+    copy_model(TINY_MODEL, tmp_path / "models" / "broken")
+    (tmp_path / "models" / "broken" / "card.toml").write_text("title = ")
+    assert main(["models", "--json"]) == 1
+    told = capsys.readouterr()
+    assert [json.loads(line)["name"] for line in told.out.splitlines()] == ["tiny_model"]
+    assert "The card of the model 'broken' cannot be used" in told.err
+    assert main(["predict", "--json", str(film(tmp_path / "a.png"))]) == 0
+
+
+def test_a_site_uses_only_the_licences_it_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(film(tmp_path / "a.png"))
+    monkeypatch.setenv("MEDIMG_LICENCES", "unverified,research-only")
+    assert main(["models"]) == 2
+    assert "MEDIMG_LICENCES" in capsys.readouterr().err
+    assert main(["predict", "--model", "tiny_model", path]) == 2
+    told = capsys.readouterr().err
+    assert "the licence of its data is open" in told
+    assert "Choose another model" in told
+    monkeypatch.setenv("MEDIMG_LICENCES", "free")
+    assert main(["models"]) == 2
+    assert "open, unverified, non-commercial, research-only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("numbers", [["--box", "nan,0,1,1"], ["--box", "0,0,inf,1"], ["--spacing-mm", "nan,1"]])
+def test_numbers_are_finite(numbers: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", *numbers, "a.png"])
+    assert "numbers as" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["predict", "a.png", "b.png"], ["explain", "--model", "tiny_model", "--out", "x"]])
+def test_an_engine_that_there_is_not_is_told_once(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIMG_ENGINE", "abacus")
+    assert main([*command, "c.png"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("no engine named 'abacus'") == 1
 
 
 def test_predict_in_words_never_calls_a_film_normal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

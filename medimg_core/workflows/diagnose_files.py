@@ -14,8 +14,8 @@ from medimg_core.catalog import ModelCard, open_answering
 from medimg_core.errors import BadRequest, MedImgError
 from medimg_core.inference import Answer, gate, predict
 from medimg_core.io import read_files
-from medimg_core.types import Image, Region, Spacing
-from medimg_core.workflows.route import models
+from medimg_core.types import GateVerdict, Image, Region, Spacing, Statement
+from medimg_core.workflows.route import Routed, models, route
 
 Json = dict[str, Any]
 
@@ -92,29 +92,36 @@ def diagnose_image(
     """One object for each model.
 
     Args:
-        routed: the models were chosen by the router: those whose gate refuses the image are left out, and one object
-            without a model stands for all of them where none takes it.
+        routed: the router names the models for this image in place of `cards`; where none takes it, one object without
+            a model stands for all of them.
         population: id for the cards that know it.
         masks: folder for the masks of regions, 0/255 PNG on the source grid; not written where None.
     """
     if opened.image is None:
         return [failed(opened, opened.error)]
-    found: list[Json] = []
-    refusals: list[Json] = []
-    for card in cards:
-        chosen = population if population in {p.id for p in card.populations} else None
+    found: Routed | None = None
+    if routed:
         try:
-            answer = predict(opened.image, card, chosen)
+            found = route(opened.image)
         except MedImgError as error:
-            found.append(failed(opened, error, card))
+            return [failed(opened, error)]
+        if not found.cards:
+            return [refused(opened, found.verdict, None)]
+    results = []
+    for card in cards if found is None else found.cards:
+        chosen = population if population in {p.id for p in card.populations} else None
+        # The gate's word on the first model is known already.
+        verdict = found.verdict if found is not None and card is found.first else None
+        try:
+            answer = predict(opened.image, card, chosen, verdict=verdict)
+        except MedImgError as error:
+            results.append(failed(opened, error, card))
             continue
-        if answer.prediction.refused:
-            refusals.append(refused(opened, answer, card))
-        else:
-            found.append(answered(opened, answer, card, masks))
-    if not routed:
-        return found + refusals
-    return found or [{**refusals[0], "model": None, "version": None, "hash": None}]
+        said = answer.prediction
+        results.append(
+            refused(opened, said.gate, card, said.seconds) if said.refused else answered(opened, answer, card, masks)
+        )
+    return results
 
 
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
@@ -122,14 +129,13 @@ def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = N
     return _object(opened, "error", str(error), card)
 
 
-def refused(opened: Opened, answer: Answer, card: ModelCard) -> Json:
-    """The object of an image that the input check refused; it holds no probability."""
-    verdict = answer.prediction.gate
-    reason = " ".join([gate.headline(verdict), *verdict.reasons, gate.next_step(verdict)])
+def refused(opened: Opened, verdict: GateVerdict, card: ModelCard | None, seconds: float | None = None) -> Json:
+    """The object of an image that the input check refused, for one model or for all; it holds no probability."""
+    reason = " ".join([gate.headline(verdict, card), *verdict.reasons, gate.next_step(verdict, card)])
     return {
         **_object(opened, "refused", reason, card),
         "gate": {"passed": False, "kind": verdict.kind, "reasons": list(verdict.reasons)},
-        "seconds": round(answer.prediction.seconds, 6),
+        "seconds": None if seconds is None else round(seconds, 6),
     }
 
 
@@ -142,9 +148,11 @@ def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None
         **_object(opened, "ok", " ".join(said.gate.reasons), card),
         "scores": dict(said.scores),
         "decision": said.decision,
+        "grade": card.class_ids.index(said.decision) if card.form == "grade" and said.decision else None,
         "operating_point": None if point is None else {"name": point.name, "threshold": point.threshold},
         "prediction_set": list(said.prediction_set),
         "interval": None if spread is None else {"value": spread.value, "low": spread.low, "high": spread.high},
+        "statements": [_statement(statement) for statement in said.statements],
         "population": said.population,
         "fit_for_use": fit.get(said.population or ""),
         "gate": {"passed": True, "kind": said.gate.kind, "reasons": list(said.gate.reasons)},
@@ -154,6 +162,17 @@ def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None
             for m in said.measurements
         ],
         "seconds": round(said.seconds, 6),
+    }
+
+
+def _statement(said: Statement) -> Json:
+    spread = said.interval
+    return {
+        "id": said.id,
+        "probability": said.probability,
+        "low": None if spread is None else spread.low,
+        "high": None if spread is None else spread.high,
+        "claimed": said.claimed,
     }
 
 
@@ -181,8 +200,10 @@ def _object(opened: Opened, status: str, reason: str, card: ModelCard | None) ->
         "hash": ref.hash if ref else None,
         "scores": {},
         "decision": None,
+        "grade": None,
         "operating_point": None,
         "prediction_set": [],
+        "statements": [],
         "regions": [],
         "measurements": [],
         "seconds": None,
@@ -195,17 +216,34 @@ def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
     if result["status"] != "ok" or card is None:
         return f"{where}: {result['reason']}"
     meaning = {c.id: c.meaning for c in card.classes}[result["decision"]]
-    positive = card.class_ids[card.positive]
-    spread, point = result["interval"], result["operating_point"]
-    parts = [
-        f"{where}: {meaning}",
-        f"{positive} {result['scores'][positive]:.1%}"
-        + (f" ({spread['low']:.1%}–{spread['high']:.1%})" if spread else "")
-        + f", {point['name']} operating point {point['threshold']:.1%};",
-        f"model {result['model']} {result['version']}, population {result['population']}.",
+    parts = [f"{where}: {meaning}", f"{_figures(result, card)};"]
+    titles = {s.id: (s.otherwise, s.title) for s in card.statements}
+    parts += [
+        f"{titles[told['id']][told['claimed']]}, {told['id']} {_share(told['probability'], told)};"
+        for told in result["statements"]
     ]
+    parts.append(f"model {result['model']} {result['version']}, population {result['population']}.")
     if result["fit_for_use"] is False:
         parts.append("Not fit for use in these patients; do not rely on this result.")
     if result["reason"]:
         parts.append(f"Input check: {result['reason']}")
     return " ".join(parts)
+
+
+def _figures(result: Mapping[str, Any], card: ModelCard) -> str:
+    """The probabilities behind the decision: of the positive class, of every kind, of the grade."""
+    scores, spread = result["scores"], result["interval"]
+    if card.form == "yes_no":
+        positive, point = card.class_ids[card.positive], result["operating_point"]
+        threshold = f", {point['name']} operating point {point['threshold']:.1%}"
+        return f"{positive} {_share(scores[positive], spread)}{threshold}"
+    decision = result["decision"]
+    said = f"{decision} {_share(scores[decision], spread)}"
+    if card.form == "grade":
+        return f"grade {result['grade']} of 0 to {len(card.classes) - 1}: {said}"
+    return ", ".join([said, *(f"{name} {p:.1%}" for name, p in scores.items() if name != decision)])
+
+
+def _share(p: float, spread: Mapping[str, Any] | None) -> str:
+    known = spread is not None and spread["low"] is not None
+    return f"{p:.1%}" + (f" ({spread['low']:.1%}–{spread['high']:.1%})" if spread is not None and known else "")

@@ -71,7 +71,7 @@ def explain_paths(
         try:
             answer = predict(opened.image, card, population)
             if answer.prediction.refused:
-                yield _failure(refused(opened, answer, card))
+                yield _failure(refused(opened, answer.prediction.gate, card))
                 continue
             maps = explain(
                 opened.image, card, methods, target, population, engine=engine, answer=answer, progress=progress
