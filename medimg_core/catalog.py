@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ from typing import Any, Literal
 
 from medimg_core.errors import BadRequest, ModelUnavailable
 from medimg_core.types import Image, InputSpec, ModelRef, OperatingPoint, Window
+
+_log = logging.getLogger(__name__)
+
+LICENCES = ("open", "unverified", "non-commercial", "research-only")
+"""What the data behind a model allow, from the most to the least."""
 
 NETWORK_FILES = ("model.tflite", "model.keras", "head.npz")
 
@@ -159,9 +165,7 @@ class ModelCard:
     @property
     def form(self) -> Form:
         """How the main answer is given."""
-        if self.task == "grading":
-            return "grade"
-        return "yes_no" if len(self.classes) == 2 else "one_of"
+        return form_of(self.task, len(self.classes))
 
     @property
     def main_outputs(self) -> int:
@@ -190,28 +194,85 @@ class ModelCard:
         return ModelRef(self.name, self.version, hashes(self)["model.tflite"][:8])
 
 
+def form_of(task: str, classes: int) -> Form:
+    """How a model of a task with some classes answers."""
+    if task == "grading":
+        return "grade"
+    return "yes_no" if classes == 2 else "one_of"
+
+
 def models_folder() -> Path:
     """The folder with the shipped models; `MEDIMG_MODELS` names another."""
     return Path(os.environ.get("MEDIMG_MODELS", Path(__file__).resolve().parent.parent / "models"))
 
 
+def allowed(card: ModelCard) -> bool:
+    """Whether this site may use a model: its licence stands in `MEDIMG_LICENCES` (a comma list; all where it is unset
+    or empty). The router gives no answers and is always allowed.
+
+    Raises:
+        BadRequest: the variable names a licence that there is not.
+    """
+    named = [word.strip() for word in os.environ.get("MEDIMG_LICENCES", "").split(",") if word.strip()]
+    for word in named:
+        if word not in LICENCES:
+            raise BadRequest(
+                f"MEDIMG_LICENCES names a licence {word!r} that there is not.", f"Licences: {', '.join(LICENCES)}."
+            )
+    return card.task == "gate" or not named or card.licence in named
+
+
 def list_models(folder: Path | None = None) -> tuple[ModelCard, ...]:
-    """All cards of a models folder by name; a folder without `card.toml` is no model."""
-    base = folder or models_folder()
-    return tuple(read_card(path.parent) for path in sorted(base.glob("*/card.toml")))
+    """All cards of a models folder by name that can be read and that the site allows (`allowed`).
+
+    A folder without `card.toml` is no model; a damaged card is logged and hides no other (`damaged_models`).
+    """
+    cards = []
+    for path in _card_files(folder):
+        try:
+            card = read_card(path.parent)
+        except ModelUnavailable as error:
+            _log.warning("%s", error)
+            continue
+        if allowed(card):
+            cards.append(card)
+    return tuple(cards)
+
+
+def damaged_models(folder: Path | None = None) -> tuple[ModelUnavailable, ...]:
+    """Why cards of a models folder cannot be read, by name; empty where all can."""
+    found = []
+    for path in _card_files(folder):
+        try:
+            read_card(path.parent)
+        except ModelUnavailable as error:
+            found.append(error)
+    return tuple(found)
 
 
 def open_model(name: str, folder: Path | None = None) -> ModelCard:
     """One card by name.
 
     Raises:
-        ModelUnavailable: there is no such model; the message lists those that there are.
+        ModelUnavailable: there is no such model (the message lists those that there are), its card is damaged, or the
+            site does not allow its licence.
     """
     base = folder or models_folder()
     if not (base / name / "card.toml").is_file():
-        known = ", ".join(path.parent.name for path in sorted(base.glob("*/card.toml"))) or "none"
+        known = ", ".join(path.parent.name for path in _card_files(base)) or "none"
         raise ModelUnavailable(f"There is no model named {name!r}.", f"Installed models: {known}.")
-    return read_card(base / name)
+    card = read_card(base / name)
+    if not allowed(card):
+        raise ModelUnavailable(
+            f"The model {name!r} is not used here: the licence of its data is {card.licence}, and this site allows "
+            f"{os.environ['MEDIMG_LICENCES']}.",
+            "Choose another model, or ask who runs this site whether MEDIMG_LICENCES may name that licence.",
+        )
+    return card
+
+
+def _card_files(folder: Path | None) -> list[Path]:
+    return sorted((folder or models_folder()).glob("*/card.toml"))
 
 
 @lru_cache(maxsize=64)

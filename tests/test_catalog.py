@@ -9,7 +9,7 @@ import pytest
 
 from medimg_core import catalog
 from medimg_core.catalog import ModelCard
-from medimg_core.errors import ModelUnavailable
+from medimg_core.errors import BadRequest, ModelUnavailable
 from model_folder import MODELS, TINY_MODEL, copy_model, synthetic_film
 
 
@@ -156,3 +156,42 @@ def test_the_reader_overrules_the_header(tiny_model: ModelCard) -> None:
 def test_the_environment_names_another_models_folder(tiny_models: Path) -> None:
     assert catalog.models_folder() == MODELS
     assert replace(catalog.open_model("tiny_model"), folder=MODELS).name == "tiny_model"
+
+
+def write_licence(folder: Path, licence: str, task: str = "classification") -> None:
+    path = folder / "card.toml"
+    text = path.read_text(encoding="utf-8").replace('licence = "open"', f'licence = "{licence}"')
+    path.write_text(text.replace('task = "classification"', f'task = "{task}"'), encoding="utf-8")
+
+
+def test_a_site_names_the_licences_that_it_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, licence, task in (
+        ("a", "open", "classification"),
+        ("b", "non-commercial", "classification"),
+        ("router", "research-only", "gate"),
+    ):
+        write_licence(copy_model(TINY_MODEL, tmp_path / name), licence, task)
+
+    def names() -> list[str]:
+        return [card.name for card in catalog.list_models(tmp_path)]
+
+    monkeypatch.delenv("MEDIMG_LICENCES", raising=False)
+    assert names() == ["a", "b", "router"]
+    monkeypatch.setenv("MEDIMG_LICENCES", "open, unverified")
+    assert names() == ["a", "router"]  # the router gives no answers
+    assert catalog.open_model("router", tmp_path).licence == "research-only"
+    with pytest.raises(ModelUnavailable, match=r"licence of its data is non-commercial.*Choose another model"):
+        catalog.open_model("b", tmp_path)
+    monkeypatch.setenv("MEDIMG_LICENCES", "")
+    assert names() == ["a", "b", "router"]
+    monkeypatch.setenv("MEDIMG_LICENCES", "gratis")
+    with pytest.raises(BadRequest, match="research-only"):
+        catalog.list_models(tmp_path)
+
+
+def test_a_damaged_card_hides_no_other(tmp_path: Path) -> None:
+    copy_model(TINY_MODEL, tmp_path / "a")
+    (copy_model(TINY_MODEL, tmp_path / "b") / "card.toml").write_text("version = ")
+    assert [card.name for card in catalog.list_models(tmp_path)] == ["a"]
+    (error,) = catalog.damaged_models(tmp_path)
+    assert "'b'" in error.cause
