@@ -98,8 +98,8 @@ def _curves(given: Answers) -> Mapping[str, RocCurve]:
     }
 
 
-def subset(answers: Answers, keep: NDArray[np.bool_]) -> Answers:
-    """Some of the films."""
+def subset(answers: Answers, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Answers:
+    """Some of the films: where `keep` is true, or those of these numbers, in this order."""
     return replace(
         answers,
         truth=answers.truth[keep],
