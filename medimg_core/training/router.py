@@ -1,4 +1,4 @@
-"""Training of the input check: what a picture shows, before a model of chest films may look at it."""
+"""Training of the router: what a picture shows, before any model may look at it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from medimg_core.errors import BadTable, MedImgError
 from medimg_core.imaging import normalise
-from medimg_core.training.router_pictures import Draw, make
+from medimg_core.training.router_makers import make
+from medimg_core.training.router_pictures import Draw
 from medimg_core.training.router_sources import Shelf, load
 from medimg_core.types import FloatArray, InputSpec
 
@@ -25,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`recipes/input_check.toml`; the tables as read, and the classes in the order of the outputs."""
+    """`recipes/router.toml`; the tables as read, and the classes in the order of the outputs."""
 
     name: str
     version: str
@@ -33,7 +34,7 @@ class Recipe:
     network: dict[str, Any]
     training: dict[str, Any]
     shares: dict[str, float]
-    gate: dict[str, float]
+    gate: dict[str, dict[str, float]]
     card: dict[str, Any]
     folder: Path
 

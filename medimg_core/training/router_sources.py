@@ -1,4 +1,4 @@
-"""The pictures that the input check learns from: every set beside the checkout, read once, kept small."""
+"""The pictures that the router learns from: every set beside the checkout, read once, kept small."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ from medimg_core.types import Image, InputSpec
 CACHE = 192
 """Side of the squashed pictures in memory: half as large again as the network's input, so that crops stay sharp."""
 
+_BLANK = 3.0
+"""A slice that deviates by fewer levels than this shows hardly anything."""
+
 FILMS = ("chest_xray_children", "chest_xray_adults", "lung_fields")
 SETS: Mapping[str, str] = {
-    "bone_fracture": "radiograph_other",
+    "bone_fracture": "bone_film",
     "mammography": "mammogram",
-    "lung_ct_cancer": "ct",
-    "lung_nodule": "ct",
-    "brain_ct_haemorrhage": "ct",
-    "brain_tumour_type": "mr",
-    "brain_tumour_outline": "mr",
-    "breast_ultrasound": "ultrasound",
-    "cardiac_ultrasound": "ultrasound",
-    "fetal_head": "ultrasound",
+    "lung_ct_cancer": "lung_ct",
+    "lung_nodule": "lung_nodule_patch",
+    "brain_ct_haemorrhage": "head_ct",
+    "brain_tumour_type": "brain_mr_t1c",
+    "brain_tumour_outline": "brain_mr_sequences",
+    "breast_ultrasound": "breast_ultrasound",
+    "cardiac_ultrasound": "cardiac_ultrasound",
+    "fetal_head": "fetal_ultrasound",
     "fundus_glaucoma": "fundus",
     "fundus_lesions": "fundus",
     "fundus_retinopathy": "fundus",
@@ -41,14 +44,8 @@ _KINDS: Mapping[str, str] = {
     **dict.fromkeys(("photo", "photo_object", "photo_grey", "photo_negative", "texture", "abstract"), "photo"),
     **dict.fromkeys(("screenshot", "text_page", "drawing", "diagram", "chart", "pattern"), "document"),
 }
-_ORGANS = (
-    ("MR ", "mr"),
-    ("CT ", "ct"),
-    ("X-ray", "radiograph_other"),
-    ("mammogram", "mammogram"),
-    ("ultrasound", "ultrasound"),
-    ("", "photo"),  # endoscopy, dermoscopy, histology, microscopy: colour pictures through a lens
-)
+_OTHER_MODEL = (("X-ray", "bone_film"), ("mammogram", "mammogram"), ("CT skull", "head_ct"))
+"""Rows of `not_medical` with the label `other_model`: words of `what` -> the kind that one of our models takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,9 @@ class Shelf:
 def rows(data: Path, split: str) -> Iterator[Row]:
     """All pictures of a split, films first, in the order of the manifests.
 
+    The table `not_medical` holds three sets in one: `not_medical`, `other_medical` (organs that no model here takes)
+    and `other_model` (pictures of a kind that one of our models takes, from elsewhere).
+
     Raises:
         BadTable: a set is missing.
     """
@@ -102,8 +102,13 @@ def _row(data: Path, data_set: str, line: Mapping[str, str]) -> Row:
     folder = data / data_set
     label, kind = SETS.get(data_set, "chest_frontal"), data_set
     if data_set == "not_medical":
-        kind = line["kind"] if line["label"] == "not_medical" else line["what"]
-        label = _KINDS.get(kind) or next(name for words, name in _ORGANS if words in kind)
+        if line["label"] == "other_model":
+            data_set, kind = "other_model", line["what"]
+            label = next(name for words, name in _OTHER_MODEL if words in kind)
+        else:
+            data_set = line["label"]
+            kind = line["kind"] if data_set == "not_medical" else line["what"]
+            label = _KINDS.get(line["kind"], "other_medical")
     mask = folder / line["mask"] if data_set in FILMS and line.get("mask") else None
     # Without a patient id every picture counts as its own.
     patient = f"{data_set}:{line['patient'] or line['id']}"
@@ -121,7 +126,8 @@ def shrink(image: Image) -> NDArray[np.uint8]:
 def load(data: Path, split: str, cap: int, seed: int) -> list[Shelf]:
     """Read a split into memory, at most `cap` pictures of a set, drawn without replacement.
 
-    Films keep twice as many as others, because five classes are made from them.
+    Films keep twice as many as others, because five classes are made from them. Blank slices of a known kind (the
+    outermost of a volume) are left out: they teach nothing.
     """
     rng = np.random.default_rng(seed)
     grouped: dict[tuple[str, str], list[Row]] = {}
@@ -133,7 +139,10 @@ def load(data: Path, split: str, cap: int, seed: int) -> list[Shelf]:
         chosen = members if len(members) <= most else [members[i] for i in rng.permutation(len(members))[:most]]
         shelf = Shelf(data_set, label)
         for row in chosen:
-            shelf.pictures.append(shrink(read_image(row.path)))
+            small = shrink(read_image(row.path))
+            if small.std() < _BLANK and label not in ("photo", "document", "other_medical"):
+                continue
+            shelf.pictures.append(small)
             shelf.masks.append(lung_mask(row))
         shelves.append(shelf)
     return shelves

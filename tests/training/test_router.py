@@ -1,4 +1,4 @@
-"""How the input check's pictures are made, and how its limits and its reference are fitted."""
+"""How the router's pictures are made, and how its limits and its reference are fitted."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 
 from medimg_core.errors import BadTable
-from medimg_core.inference.gate import _KINDS
-from medimg_core.inference.gate_network import ACCEPTED, Impression, Reference
+from medimg_core.imaging.quality import Quality
+from medimg_core.inference.gate_network import Impression, Reference
+from medimg_core.inference.kinds import FOREIGN, KNOWN
 from medimg_core.training.router import batch, read_recipe
 from medimg_core.training.router_export import SHRINKAGE, fit_reference
-from medimg_core.training.router_measure import Judged, choose_limits, report
+from medimg_core.training.router_makers import make, make_plain
+from medimg_core.training.router_measure import Judged, choose_limits, report, spoiled
+from medimg_core.training.router_outliers import other_medical
 from medimg_core.training.router_pictures import (
     LUNG_CUT,
     Draw,
-    inverted,
+    chest_inverted,
     lung_share,
-    make,
-    make_plain,
     warp,
     window,
 )
-from medimg_core.training.router_sources import CACHE, FILMS, SETS, Shelf, rows
+from medimg_core.training.router_sources import CACHE, FILMS, SETS, Row, Shelf, rows
 from medimg_core.types import GateVerdict
 from model_folder import film_pixels
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "recipes" / "input_check.toml"
+RECIPE = ROOT / "recipes" / "router.toml"
+ACCEPTED = "chest_frontal"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def draw() -> Draw:
         for seed in range(3):
             shelf.pictures.append(film_pixels(seed, 0.0, (CACHE, CACHE))[0].astype(np.uint8))
             shelf.masks.append(half)
-    for label in {*SETS.values(), "photo", "document"}:
+    for label in {*SETS.values(), "photo", "document", "other_medical"}:
         noise = [rng.integers(0, 256, (CACHE, CACHE, 3)).astype(np.uint8) for _ in range(2)]
         shelves.append(Shelf(label, label, noise, [None, None]))
     return Draw(np.random.default_rng(0), shelves, 64)
@@ -51,13 +53,13 @@ def draw() -> Draw:
 
 def test_the_recipe_teaches_what_the_gate_has_words_for() -> None:
     recipe = read_recipe(RECIPE)
-    assert set(recipe.classes) == {ACCEPTED, *_KINDS}
+    assert set(KNOWN) < set(recipe.classes) < {*KNOWN, *FOREIGN}
     assert [c["id"] for c in recipe.card["classes"]] == list(recipe.classes)
-    assert set(SETS.values()) < set(recipe.classes)
+    assert {ACCEPTED, *SETS.values()} == set(KNOWN)
 
 
 def test_shares_must_add_up(tmp_path: Path) -> None:
-    wrong = RECIPE.read_text(encoding="utf-8").replace("mammogram = 0.03", "mammogram = 0.30")
+    wrong = RECIPE.read_text(encoding="utf-8").replace("mammogram = 0.025", "mammogram = 0.25")
     path = tmp_path / "recipe.toml"
     path.write_text(wrong, encoding="utf-8")
     with pytest.raises(BadTable, match="add up"):
@@ -95,7 +97,9 @@ def test_every_class_can_be_made_and_repeats_by_its_seed(draw: Draw) -> None:
         np.testing.assert_array_equal(pictures[0], pictures[1])
 
 
-@pytest.mark.parametrize("name", ["photographed_film", "screen", "page", "pattern", "clouds", "chest_several"])
+@pytest.mark.parametrize(
+    "name", ["photographed_film", "screen", "page", "pattern", "clouds", "chest_several", "several", "written"]
+)
 def test_plain_makes_are_pictures(draw: Draw, name: str) -> None:
     made = [make_plain(draw, name) for _ in range(8)]
     assert all(picture.shape == (64, 64, 3) and picture.std() > 1 for picture in made)
@@ -105,13 +109,13 @@ def test_an_inverted_film_has_bright_lungs(draw: Draw) -> None:
     from medimg_core.training.router_pictures import frontal
 
     plain = np.mean([frontal(draw)[20:44, 12:24].mean() for _ in range(20)])
-    opposite = np.mean([inverted(draw)[20:44, 12:24].mean() for _ in range(20)])
+    opposite = np.mean([chest_inverted(draw)[20:44, 12:24].mean() for _ in range(20)])
     assert plain < 110
     assert opposite > 145
 
 
 def test_cropped_films_lose_lung(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    from medimg_core.training import input_check_pictures as pictures
+    from medimg_core.training import router_pictures as pictures
 
     shares = []
 
@@ -121,7 +125,7 @@ def test_cropped_films_lose_lung(draw: Draw, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(pictures, "warp", spy)
     for _ in range(40):
-        pictures.cropped(draw)
+        pictures.chest_cropped(draw)
     assert max(shares) <= LUNG_CUT
 
 
@@ -143,45 +147,78 @@ def test_the_reference_whitens_but_for_its_shrinkage() -> None:
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / 4 * np.eye(4)
     np.testing.assert_allclose(whitener.T @ shrunk @ whitener, np.eye(4), atol=1e-4)
     np.testing.assert_allclose(mean, 7, atol=0.1)
-    far = Reference(mean, whitener).distance(mean + np.float32(100))
-    assert far > 10 * np.mean([Reference(mean, whitener).distance(f) for f in features[:200]])
+    reference = Reference((ACCEPTED,), mean[None], whitener[None])
+    far = reference.distances(mean + np.float32(100))[ACCEPTED]
+    assert far > 10 * np.mean([reference.distances(f)[ACCEPTED] for f in features[:200]])
+
+
+def impression(share: float, distance: float) -> Impression:
+    quality = Quality(300, 1.2, 0.8, 200, 0.05, 0.01, 0.0, 0.0, 0.0)
+    return Impression({ACCEPTED: share, "head_ct": 1 - share}, {ACCEPTED: distance}, quality)
 
 
 def test_limits_are_quantiles_with_every_set_counting_alike() -> None:
-    def seen(frontal: float, distance: float) -> Impression:
-        return Impression({ACCEPTED: frontal, "ct": 1 - frontal}, distance)
-
-    films = [("large", seen(0.5 + i / 2000, 1 + i / 1000)) for i in range(1000)]
-    films += [("small", seen(0.9, 1.0)) for _ in range(10)]
+    films = [("large", impression(0.5 + i / 2000, 1 + i / 1000)) for i in range(1000)]
+    films += [("small", impression(0.9, 1.0)) for _ in range(10)]
     settings = {"refused_by_class": 0.05, "refused_by_distance": 0.05, "doubted": 0.20}
-    found = choose_limits(films, settings)
+    found = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.5, "least_distance": 1.0})
     # The large set weighs a half: 5 % of the weight is a tenth of it.
     assert found.refuse_below == pytest.approx(0.55, abs=2e-3)
     assert found.doubt_below == pytest.approx(0.70, abs=2e-3)
     assert found.refuse_beyond == pytest.approx(1.90, abs=2e-3)
     assert found.doubt_beyond == pytest.approx(1.60, abs=2e-3)
+    least = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.8, "least_distance": 2.5})
+    assert (least.refuse_below, least.doubt_below, least.refuse_beyond) == (0.8, 0.8, 2.5)
 
 
 def test_the_report_counts_both_ways() -> None:
-    passed, refused = GateVerdict(True, (), ACCEPTED), GateVerdict(False, ("x",), "ct")
-    doubtful = GateVerdict(True, ("y",), ACCEPTED)
+    classes = (ACCEPTED, "head_ct", "photo", "chest_inverted")
+    passed, refused = GateVerdict(True, (), ACCEPTED), GateVerdict(False, ("x",), "unsure")
+    doubtful, other = GateVerdict(True, ("y",), ACCEPTED), GateVerdict(True, (), "head_ct")
     judged = [
-        Judged("chest_xray_adults", "a", "p1", ACCEPTED, passed),
-        Judged("chest_xray_adults", "b", "p2", ACCEPTED, refused),
-        Judged("chest_xray_adults", "c", "p3", ACCEPTED, doubtful),
-        Judged("chest_xray_adults", "d", "p4", ACCEPTED, passed),
-        Judged("lung_ct_cancer", "e", "p5", "ct", refused),
-        Judged("not_medical: photo", "f", "p6", "photo", passed),
-        Judged("made: inverted", "a", "p1", "chest_inverted", refused),
+        Judged("chest_xray_adults", "a", "p1", ACCEPTED, ACCEPTED, passed),
+        Judged("chest_xray_adults", "b", "p2", ACCEPTED, ACCEPTED, refused),
+        Judged("chest_xray_adults", "c", "p3", ACCEPTED, ACCEPTED, doubtful),
+        Judged("chest_xray_adults", "d", "p4", ACCEPTED, "head_ct", other),
+        Judged("not_medical: photo", "e", "p5", "photo", "photo", refused),
+        Judged("other_medical: CT neck", "f", "p6", "other_medical", "head_ct", other),
+        Judged("other_model: CT skull", "g", "p7", "head_ct", "head_ct", other),
+        Judged("made: inverted", "a", "p1", "chest_inverted", "photo", refused),
     ]
-    rates = report(judged)
-    assert rates["films"]["refused"]["value"] == 0.25
-    assert rates["films"]["doubted"]["value"] == 0.25
-    assert rates["films"]["failures"] == [{"id": "b", "group": "chest_xray_adults", "taken_for": "ct"}]
+    rates = report(judged, classes)
+    assert rates["known"]["n"] == rates["films"]["n"] == 4
+    assert rates["known"]["refused"]["value"] == 0.25
+    assert rates["known"]["doubted"]["value"] == 0.25
+    assert rates["known"]["named_rightly"]["value"] == 0.75
+    assert rates["known"]["right"]["value"] == 0.5
+    assert [one["id"] for one in rates["known"]["failures"]] == ["b", "d"]
     assert rates["foreign"]["refused"]["value"] == 0.5
     assert rates["foreign"]["failures"][0]["id"] == "f"
-    assert rates["made"]["refused"]["value"] == 1
+    assert rates["other_model"]["right"]["value"] == 1
+    assert rates["made"]["right"]["value"] == 1
     assert rates["made"]["named_rightly"]["value"] == 0
+    assert rates["confusion"]["rows_truth"] == [ACCEPTED, "head_ct"]
+    assert rates["confusion"]["counts"] == [[3, 1, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_outliers_are_pictures_of_the_wanted_size(draw: Draw, seed: int) -> None:
+    made = other_medical(replace(draw, rng=np.random.default_rng(seed)))
+    assert made.shape == (64, 64, 3)
+    assert made.dtype == np.uint8
+    assert made.std() > 1
+
+
+def test_spoiled_pictures_name_what_is_wrong() -> None:
+    row = Row("brain_ct_haemorrhage", "a", Path("a"), "head_ct", "p")
+    pixels = np.zeros((10, 20, 3), np.uint8)
+    pixels[:3] = 200
+    made = {name: (expected, altered) for name, _, expected, altered in spoiled({row.data_set: [(row, pixels)]})}
+    assert made["head_ct, inverted"][0] == "inverted"
+    np.testing.assert_array_equal(made["head_ct, inverted"][1], 255 - pixels)
+    assert made["head_ct, turned by 90 degrees"][1].shape == (20, 10, 3)
+    assert made["head_ct, two side by side"][1].shape == (10, 40, 3)
+    assert made["head_ct, middle sixth"][1].shape == (4, 8, 3)
 
 
 @pytest.mark.shared
