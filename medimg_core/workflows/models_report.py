@@ -1,7 +1,8 @@
 """`python -m medimg_core.workflows.models_report`: do the shipped models still do what their `evaluation.json` says?
 
-Every film behind the stated figures is read, prepared and answered anew. Exit status 1 where a figure, or the number
-of films that the input check refuses, is another one; 2 where there is nothing to compare.
+Every film behind the stated figures is read, prepared and answered anew, and every stored picture of the router's test
+is sorted anew. Exit status 1 where a figure, or the number of films that the input check refuses, is another one; 2
+where there is nothing to compare.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medimg_core.catalog import ModelCard, evaluation, list_models
+from medimg_core.catalog import ModelCard, Population, damaged_models, evaluation, list_models
 from medimg_core.errors import MedImgError
 from medimg_core.imaging import prepare
 from medimg_core.inference import gate, runtime_for
-from medimg_core.inference.calibration import probabilities
-from medimg_core.metrics import Answers, measure
-from medimg_core.types import Interval
+from medimg_core.inference.calibration import decide, probabilities
+from medimg_core.metrics import measure
+from medimg_core.types import FloatArray, Interval
 from medimg_core.workflows.answers import ahead, read_row
 from medimg_core.workflows.manifest import Row, read_manifest
+from medimg_core.workflows.model_list import HEADLINES
+from medimg_core.workflows.stored import as_answers, stored_truth
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 """Where the data sets lie beside a checkout."""
@@ -34,31 +38,38 @@ TOLERANCE = 0.002
 
 THREADS = 2
 
+_ROUTED = ("known", "films", "not_medical", "other_medical", "foreign", "other_model")
+_ROUTER_FIGURES = ("right", "named_rightly", "refused")
+
+Told = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A figure as stated and as measured now."""
+    """A figure as stated and as measured now; `headline` marks the one that stands for the model (`HEADLINES`)."""
 
     model: str
+    form: str
     test_set: str
     name: str
-    stated: float
+    stated: Interval
     measured: Interval
+    headline: bool = False
 
     @property
     def same(self) -> bool:
         """Whether both agree within `TOLERANCE`."""
-        return abs(self.stated - self.measured.value) <= TOLERANCE
+        return abs(self.stated.value - self.measured.value) <= TOLERANCE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Film:
-    p: float
+    logits: FloatArray
     passed: bool
 
 
-def check_model(card: ModelCard, data: Path, told: Callable[[str], None] = lambda text: None) -> Iterator[Checked]:
-    """Measure a model anew on all test sets of its `evaluation.json`.
+def check_model(card: ModelCard, data: Path, told: Told = lambda text: None) -> Iterator[Checked]:
+    """Measure a model anew on all test sets of its `evaluation.json`; each film is asked once, though it stand in two.
 
     Args:
         data: folder with one folder a data set.
@@ -67,70 +78,128 @@ def check_model(card: ModelCard, data: Path, told: Callable[[str], None] = lambd
         BadTable: a manifest is missing, or lacks a film that the figures came from.
         MedImgError: a film cannot be read.
     """
+    asked: dict[tuple[str, str], _Film] = {}
     for name, stated in evaluation(card)["test_sets"].items():
         told(f"{card.name}: {name}, {stated['n']} films")
-        yield from _check_set(card, name, stated, data)
+        _ask(card, name, stated, data, asked)
+        films = [asked[stated["data_set"], film] for film in stated["predictions"]["id"]]
+        found = list(_compared(card, name, stated, films))
+        left = sorted(set(stated["metrics"]) - {checked.name for checked in found})
+        if left:
+            told(f"{card.name}: {name}, not measured anew: {', '.join(left)}")
+        yield from found
 
 
-def _check_set(card: ModelCard, name: str, stated: Mapping[str, Any], data: Path) -> Iterator[Checked]:
-    said = stated["predictions"]
-    by_id = {row.id: row for row in read_manifest(data / stated["data_set"] / "manifest.csv", label="id")}
-    missing = [film for film in said["id"] if film not in by_id]
+def _ask(
+    card: ModelCard, name: str, stated: Mapping[str, Any], data: Path, asked: dict[tuple[str, str], _Film]
+) -> None:
+    """Answer the films of a test set that were not asked yet."""
+    data_set, ids = stated["data_set"], stated["predictions"]["id"]
+    by_id = {row.id: row for row in read_manifest(data / data_set / "manifest.csv", label="id")}
+    missing = [film for film in ids if film not in by_id]
     if missing:
         raise MedImgError(
-            f"The manifest of {stated['data_set']} lacks {len(missing)} of the films of {name}.",
+            f"The manifest of {data_set} lacks {len(missing)} of the films of {name}.",
             "Measure the model anew, or restore the data set.",
         )
-    rows = [by_id[film] for film in said["id"]]
-    films = list(ahead(partial(_film, card, stated["population"]), rows, THREADS))
-    p = np.array([film.p for film in films])
-    threshold = card.population(chosen=stated["population"])[0].point().threshold
-    truth = np.array(said["label"], np.intp)
-    truth = truth if card.positive == 1 else 1 - truth
-    decided = np.where(p >= threshold, card.positive, 1 - card.positive)
-    measured = measure(Answers(truth, decided, p, np.array(said["patient"]), card.positive))
-    for metric, figure in stated["metrics"].items():
-        if metric in measured:
-            yield Checked(card.name, name, metric, figure["value"], measured[metric])
-    refused = float(sum(not film.passed for film in films))
-    yield Checked(card.name, name, "refused", float(stated["refused"]), Interval(refused, refused, refused, len(films)))
+    rows = [by_id[film] for film in ids if (data_set, film) not in asked]
+    for row, film in zip(rows, ahead(partial(_film, card), rows, THREADS), strict=True):
+        asked[data_set, row.id] = film
 
 
-def _film(card: ModelCard, population: str, row: Row) -> _Film:
-    """The calibrated probability of the positive class, whether or not the input check lets the film pass."""
+def _film(card: ModelCard, row: Row) -> _Film:
+    """The network's word on a film, whether or not the input check lets it pass."""
     entry = read_row(row)
     if entry.image is None:
         raise entry.error or MedImgError("A film cannot be read.", "Restore the data set.")
     forward = runtime_for(card).predict(prepare(entry.image, card.input)[0])
-    scores = probabilities(forward.logits, card, card.population(chosen=population)[0])
-    return _Film(scores[card.class_ids[card.positive]], gate.check(entry.image, card).passed)
+    return _Film(forward.logits, gate.check(entry.image, card).passed)
+
+
+def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], films: Sequence[_Film]) -> Iterator[Checked]:
+    said = stated["predictions"]
+    population: Population = card.population(chosen=stated["population"])[0]
+    scores = [probabilities(film.logits, card, population) for film in films]
+    answers = as_answers(
+        card,
+        stated["population"],
+        stored_truth(card, said),
+        np.array([list(row.values()) for row in scores]),
+        [decide(row, card, population) for row in scores],
+        said["patient"],
+    )
+    measured = measure(answers)
+    headline = HEADLINES[card.form][0]
+    for metric, figure in stated["metrics"].items():
+        if metric in measured and figure:
+            one = Interval(figure["value"], figure.get("low", figure["value"]), figure.get("high", figure["value"]))
+            yield Checked(card.name, card.form, name, metric, one, measured[metric], metric == headline)
+    refused = float(sum(not film.passed for film in films))
+    told = float(stated["refused"])
+    yield Checked(card.name, card.form, name, "refused", _exact(told), replace(_exact(refused), n=len(films)))
+
+
+def _exact(value: float) -> Interval:
+    return Interval(value, value, value)
+
+
+def check_router(card: ModelCard, data: Path, told: Told = lambda text: None) -> Iterator[Checked]:
+    """Sort the stored test pictures of every set anew; what the router's test made or drew itself is left out.
+
+    Raises:
+        BadTable: a data set is missing.
+    """
+    from medimg_core.training.router_measure import judge, report
+
+    stated = evaluation(card).get("gate", {}).get("test", {})
+    told(f"{card.name}: {stated.get('known', {}).get('n', '')} pictures of known kinds, and foreign ones")
+    asking = replace(card, gate=card.name)
+    # Stored pictures come first, then those that are made of them.
+    stored = takewhile(lambda one: not one.group.startswith(("made:", "drawn:")), judge(data, "test", asking, [], 0))
+    measured = report(list(stored), card.class_ids)
+    for group in _ROUTED:
+        if group not in stated or group not in measured:
+            continue
+        for figure in _ROUTER_FIGURES:
+            if figure in stated[group]:
+                was, now = (Interval(**part[group][figure], n=part[group]["n"]) for part in (stated, measured))
+                headline = group == "known" and figure == "named_rightly"
+                yield Checked(card.name, "router", group, figure, was, now, headline)
 
 
 def table(rows: Sequence[Checked]) -> str:
     """One line a figure, for a terminal."""
-    head = ("model", "test set", "figure", "stated", "measured", "")
+    head = ("model", "form", "test set", "figure", "stated", "measured", "")
     cells = [head]
     for row in rows:
-        m = row.measured
-        spread = "" if m.low == m.high else f" ({m.low:.3f}–{m.high:.3f})"
-        digits = 0 if row.name == "refused" else 3
+        digits = 0 if row.name == "refused" and row.form != "router" else 3
+        shown = f"{_spread(row.measured, digits)}, n {row.measured.n}"
         verdict = "" if row.same else "DIFFERS"
-        shown = f"{m.value:.{digits}f}{spread}, n {m.n}"
-        cells.append((row.model, row.test_set, row.name, f"{row.stated:.{digits}f}", shown, verdict))
+        cells.append((row.model, row.form, row.test_set, row.name, _spread(row.stated, digits), shown, verdict))
     widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
+def _spread(figure: Interval, digits: int) -> str:
+    spread = "" if figure.low == figure.high else f" ({figure.low:.3f}–{figure.high:.3f})"
+    return f"{figure.value:.{digits}f}{spread}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check every installed model but the input checks; returns the exit status."""
+    """Check every installed model and the router; returns the exit status."""
     parser = argparse.ArgumentParser(description="Measure the installed models anew and compare.")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR")
+    parser.add_argument("--model", metavar="NAME", help="only this one")
     options = parser.parse_args(arguments)
     rows: list[Checked] = []
     try:
+        damaged = damaged_models()
+        if damaged:
+            raise damaged[0]
         for card in list_models():
-            if card.task != "gate":
-                rows += check_model(card, options.data, lambda text: print(text, file=sys.stderr, flush=True))
+            if options.model in (None, card.name):
+                check = check_router if card.task == "gate" else check_model
+                rows += check(card, options.data, lambda text: print(text, file=sys.stderr, flush=True))
     except MedImgError as error:
         print(error, file=sys.stderr)
         return 2
@@ -138,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("No installed model states a figure.", file=sys.stderr)
         return 2
     print(table(rows))
+    headlines = [row for row in rows if row.headline]
+    print(f"\nHeadlines\n{table(headlines)}\n")
     different = sum(not row.same for row in rows)
     print(f"{len(rows)} figures, {different} differ by more than {TOLERANCE}")
     return 1 if different else 0

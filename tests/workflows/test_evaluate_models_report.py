@@ -1,4 +1,4 @@
-"""A model folder whose figures were measured on films that are measured again."""
+"""Model folders whose figures were measured on films that are measured again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import pytest
 from PIL import Image as Pillow
 
 from medimg_core.catalog import read_card, write_hashes
+from medimg_core.cli import main as cli
 from medimg_core.inference import predict
 from medimg_core.metrics import auroc, rates
+from medimg_core.training import router_measure
+from medimg_core.types import GateVerdict
 from medimg_core.workflows.answers import read_row
 from medimg_core.workflows.manifest import read_manifest
 from medimg_core.workflows.models_report import main
-from model_folder import TINY_MODEL, copy_model, film_pixels
+from model_folder import FORMS, GRADES, KINDS, TINY_MODEL, copy_model, film_pixels
+
+SHIPPED = Path(__file__).resolve().parents[2] / "models"
 
 
 @pytest.fixture
@@ -94,3 +99,97 @@ def test_what_cannot_be_measured_is_status_2(
     monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "none"))
     assert main(["--data", str(tmp_path)]) == 2
     assert "No installed model" in capsys.readouterr().err
+
+
+def measured_form(tmp_path: Path, name: str, strengths: dict[str, float]) -> Path:
+    """A model of several kinds or of grades, with figures from `evaluate` on drawn films of its classes."""
+    films = tmp_path / "data" / "drawn"
+    films.mkdir(parents=True)
+    lines = ["id,file,patient,label"]
+    for i in range(24):
+        number = i % len(strengths)
+        strength = list(strengths.values())[number] * (0.5 if i % 5 == 0 else 1.0)  # some too faint
+        Pillow.fromarray(film_pixels(300 + i, strength)[0].astype(np.uint8)).save(films / f"{i}.png")
+        lines.append(f"f{i},{i}.png,p{i // 2},{list(strengths)[number]}")
+    (films / "manifest.csv").write_text("\n".join(lines))
+    folder = copy_model(FORMS / name, tmp_path / "models" / name)
+    out = tmp_path / "out"
+    manifest = str(films / "manifest.csv")
+    assert cli(["evaluate", "--model", name, "--manifest", manifest, "--out", str(out)]) == 0
+    said = json.loads((out / "metrics.json").read_text())
+    content = json.loads((folder / "evaluation.json").read_text())
+    content["test_sets"]["drawn"] |= {
+        "data_set": "drawn",
+        "n": 24,
+        "refused": 0,
+        "metrics": {key: {k: v[k] for k in ("value", "low", "high")} for key, v in said["metrics"].items()},
+        "predictions": {
+            "id": [f"f{i}" for i in range(24)],
+            "patient": [f"p{i // 2}" for i in range(24)],
+            "label": [i % len(strengths) for i in range(24)],
+        },
+    }
+    (folder / "evaluation.json").write_text(json.dumps(content))
+    write_hashes(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "strengths", "headline"),
+    [("tiny_kinds", KINDS, "accuracy"), ("tiny_grades", GRADES, "kappa_quadratic")],
+)
+def test_kinds_and_grades_are_measured_anew(
+    name: str,
+    strengths: dict[str, float],
+    headline: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "models"))
+    folder = measured_form(tmp_path, name, strengths)
+    capsys.readouterr()
+    assert run(folder) == 0
+    told = capsys.readouterr().out
+    figures = json.loads((folder / "evaluation.json").read_text())["test_sets"]["drawn"]["metrics"]
+    assert f"{len(figures) + 1} figures, 0 differ" in told
+    (line,) = told.split("Headlines")[1].splitlines()[2:3]
+    assert line.split()[:4] == [name, "grade" if name == "tiny_grades" else "one_of", "drawn", headline]
+    content = json.loads((folder / "evaluation.json").read_text())
+    content["test_sets"]["drawn"]["metrics"][headline]["value"] -= 0.01
+    (folder / "evaluation.json").write_text(json.dumps(content))
+    assert run(folder) == 1
+    assert capsys.readouterr().out.count("DIFFERS") == 2  # in its line and under the headlines
+
+
+def test_the_router_sorts_its_test_pictures_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "models" / "router"
+    folder.mkdir(parents=True)
+    for name in ("card.toml", "hashes.json"):
+        (folder / name).write_bytes((SHIPPED / "router" / name).read_bytes())
+
+    def one(group: str, expected: str, passed: bool, named: str = "chest_frontal") -> router_measure.Judged:
+        return router_measure.Judged(group, group, group, expected, named, GateVerdict(passed, (), named))
+
+    seen = [
+        one("chest_xray_children", "chest_frontal", True),
+        one("chest_xray_adults", "chest_frontal", False),
+        one("not_medical: photo", "photo", False, "photo"),
+        one("other_medical: skin", "other_medical", True),
+        one("made: inverted", "chest_inverted", True),
+    ]
+    monkeypatch.setattr(router_measure, "judge", lambda *_: iter(seen))
+    stated = router_measure.report(seen, read_card(folder).class_ids)
+    (folder / "evaluation.json").write_text(json.dumps({"test_sets": {}, "gate": {"test": stated}}))
+    monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "models"))
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    assert "router  router  known" in told
+    assert "made" not in told
+    stated["foreign"]["refused"]["value"] = 1.0
+    (folder / "evaluation.json").write_text(json.dumps({"test_sets": {}, "gate": {"test": stated}}))
+    assert main(["--model", "router"]) == 1
+    assert "DIFFERS" in capsys.readouterr().out
+    assert main(["--model", "tiny_model"]) == 2
