@@ -159,6 +159,8 @@ def _header(image: Image, takes: tuple[str, ...]) -> tuple[tuple[str, ...], tupl
         doubts.append("The header says that the patient lay on one side.")
     if modality not in NEUTRAL and modality not in HEADERS:
         doubts.append("The header names a modality that this check does not know.")
+    if image.bits > 8 and not image.windows and image.voi_lut is None and image.modality_units != "HU":
+        doubts.append("The file names no window: its grey levels were spread by the pixels alone.")
     expected = {word for kind in takes for word in KNOWN[kind].parts}
     if part and all(KNOWN[kind].parts for kind in takes) and not any(word in part for word in expected):
         # Often left at the console's last setting, so that it alone refuses nothing: the network decides.

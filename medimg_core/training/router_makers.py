@@ -69,14 +69,50 @@ def known(draw: Draw, label: str) -> Picture:
         turn += float(draw.rng.choice([0, 0, 0, 90, 180, 270]) + draw.rng.normal(0, 12))
     box = (float(left), float(top), float(left + width), float(top + height))
     ground = border(draw) if label in ("bone_film", "breast_ultrasound") else 0
+    if label == "lung_ct" and draw.chance(0.4):
+        picture, ground = _another_field(draw, picture)
     out = colour(warp(picture, window(draw.side, box, turn, draw.chance(0.5)), draw.side, ground))
-    if draw.chance(0.08):
+    if label.endswith("ultrasound") and draw.chance(0.3):
+        out = framed(draw, out)
+        for _ in range(int(draw.rng.integers(2, 9))):
+            _small_print(draw, out)
+    elif draw.chance(0.08):
         out = framed(draw, out)
     if draw.chance(0.15):
         marker(draw, out)
     if draw.chance(0.08):
         erase(draw, out)
     return out
+
+
+def _another_field(draw: Draw, picture: Picture) -> tuple[Picture, int]:
+    """A CT slice as another scanner stores it: the air around is not quite black, the field of view may be round.
+
+    Returns:
+        The slice, and the shade of what lies outside it.
+    """
+    air = int(draw.rng.integers(20, 75))  # -1000 HU lies at 0.23 of the window -600/1500
+    out = np.maximum(picture, air).astype(np.uint8)
+    if draw.chance(0.5):
+        y, x = np.mgrid[0 : out.shape[0], 0 : out.shape[1]] / out.shape[0] - 0.5
+        outside = np.hypot(x, y) > draw.rng.uniform(0.44, 0.52)
+        out = np.where(outside if out.ndim == 2 else outside[..., None], 0, out).astype(np.uint8)
+        air = 0
+    return out, air
+
+
+def _small_print(draw: Draw, picture: Picture) -> None:
+    """A word or a row of ticks at an edge, as ultrasound machines write them, in place."""
+    side, shade = draw.side, int(draw.rng.integers(90, 256))
+    along, across = int(draw.rng.integers(side)), int(draw.rng.choice([2, 5, side - 6, side - 3]))
+    if draw.chance(0.5):
+        for i in range(0, side, int(draw.rng.integers(4, 14))):
+            picture[i, across : across + 2] = shade
+        return
+    size = float(draw.rng.uniform(0.12, 0.25))
+    cv2.putText(
+        picture, str(draw.rng.choice(_WORDS)), (along, across + 4), cv2.FONT_HERSHEY_SIMPLEX, size, (shade,) * 3
+    )
 
 
 def _whole(draw: Draw, labels: tuple[str, ...] = KNOWN) -> Picture:

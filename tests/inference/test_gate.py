@@ -103,6 +103,7 @@ def test_a_picture_is_looked_at_once_for_all_models(monkeypatch: pytest.MonkeyPa
         ({"modality": "DX", "body_part": "HAND"}, "part of the body"),
         ({"modality": "XA"}, "modality"),
         ({"modality": "DX", "view": "LLD"}, "one side"),
+        ({"bits": 12}, "window"),
     ],
 )
 def test_what_a_header_may_have_wrong_is_a_doubt(sees, card: ModelCard, fields: dict[str, object], words: str) -> None:  # type: ignore[no-untyped-def]
