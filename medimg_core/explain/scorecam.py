@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_core.catalog import ModelCard
 from medimg_core.explain.registry import Method, Query, register
 from medimg_core.types import FloatArray
 
 _EPSILON = 1e-7  # as in tf-keras-vis, against a division by zero for a map of one value
 
 
-def confidence(logits: FloatArray, weights: FloatArray) -> float:
-    """Probability of the target: sigmoid of the one logit, taken with its sign, else the softmax's share."""
+def confidence(logits: FloatArray, weights: FloatArray, card: ModelCard) -> float:
+    """Probability of the target: of several kinds the softmax's share of it, else the sigmoid of its logit (the
+    positive side, or a step of a scale), taken with its sign. Logits of statements compete with nothing.
+    """
     values = logits.astype(np.float64)
-    if values.size == 1:
-        return float(0.5 * (1.0 + np.tanh(0.5 * float(values[0]) * float(weights[0]))))
+    if card.form != "one_of":
+        return float(0.5 * (1.0 + np.tanh(0.5 * float(values @ weights))))
+    values, chosen = values[: card.main_outputs], weights[: card.main_outputs]
     shares = np.exp(values - values.max())
-    return float(shares @ weights / shares.sum())
+    return float(shares @ chosen / shares.sum())
 
 
 def stretch(size: int, cells: int) -> NDArray[np.float64]:
@@ -56,7 +60,7 @@ def scorecam(query: Query) -> FloatArray:
             continue
         mask = (mask - low) / (high - low + _EPSILON)
         masked = np.asarray(query.x * mask[..., None], np.float32)
-        weights[channel] = confidence(query.runtime.predict(masked).logits, query.weights)
+        weights[channel] = confidence(query.runtime.predict(masked).logits, query.weights, query.runtime.card)
         if high == low:
             blank = float(weights[channel])
     query.progress(1.0)

@@ -1,8 +1,8 @@
 """Do a model's maps point at what is there? Measured on films whose truth is drawn: boxes or masks.
 
 Every figure stands beside what one reaches who never saw the film (the centre, a random point), with intervals from
-the bootstrap by patient. The target is always the model's positive class; only films that truly are positive, with a
-truth drawn on them, can be pointed at. The input check is left out: what is measured is the map.
+the bootstrap by patient. The target is the model's positive class, of several kinds the film's own; only films that
+truly are of it, with a truth drawn on them, can be pointed at. The input check is left out: the map is measured.
 """
 
 from __future__ import annotations
@@ -165,11 +165,12 @@ class _Bench:
         image = read.images[0]
         self.card, self.shuffled, self.perturb, self.seed = card, shuffled, perturb, seed
         self.x, self.geometry = prepare(image, card.input)
-        self.target = card.class_ids[card.positive]
+        self.target = film.target or card.class_ids[card.positive]
         self.weights = target_weights(card, self.target)
         self.runtime = runtime_for(card)
         self.forward = self.runtime.predict(self.x)
-        self.truth = truth_mask(film, image.shape) if film.truth else None
+        drawn = truth_mask(film, image.shape) if film.truth else None
+        self.truth = drawn if drawn is not None and drawn.any() else None
 
     def measure(self, name: str) -> tuple[float, dict[str, float]]:
         """The largest positive value of a method's map, and its figures where the film has a truth."""
@@ -199,7 +200,7 @@ class _Bench:
         return maximum, figures
 
     def _probability(self, x: NDArray[np.float32]) -> float:
-        return scorecam.confidence(self.runtime.predict(x).logits, self.weights)
+        return scorecam.confidence(self.runtime.predict(x).logits, self.weights, self.card)
 
 
 def summarise(name: str, rows: Sequence[Row], ids: Collection[str] | None = None) -> MethodCheck | None:
@@ -260,8 +261,9 @@ def saliency_check(
     """
     films = read_films(manifest, split, card, label=label)
     if not any(film.truth for film in films):
+        what = "No positive film" if card.form != "one_of" else "No film"
         raise BadTable(
-            "No positive film of this split has boxes or a mask, so a map cannot be checked.",
+            f"{what} of this split has boxes or a mask, so a map cannot be checked.",
             "Give a manifest with the column boxes or mask.",
         )
     rows = measure_films(card, films, methods, plan, progress=progress, cancelled=cancelled)
@@ -271,7 +273,7 @@ def saliency_check(
         report = {
             "model": {"name": card.name, "version": card.version, "hash": card.ref.hash},
             "split": split,
-            "target": card.class_ids[card.positive],
+            "target": "the class of each film" if card.form == "one_of" else card.class_ids[card.positive],
             "films": len(films),
             "methods": {check.method: {**check.as_json(), "scale": check.scale} for check in checks},
         }

@@ -28,6 +28,7 @@ def complete_evaluation(
     plan: Plan = STANDARD,
     *,
     progress: Callable[[float], None] = lambda share: None,
+    told: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Fill `saliency` of every test set and `saliency_scales` in a model folder's `evaluation.json`.
 
@@ -37,6 +38,7 @@ def complete_evaluation(
 
     Args:
         data: folder with one folder a data set, `<data_set>/manifest.csv`.
+        told: a sentence for every data set on whose films nothing is drawn: there only the scales are measured.
     """
     described: dict[str, Any] = json.loads(json.dumps(catalog.evaluation(card)))
     sets = described["test_sets"]
@@ -45,6 +47,8 @@ def complete_evaluation(
     for done, (data_set, split) in enumerate(places):
         wanted = {i for s in sets.values() if (s["data_set"], s["split"]) == (data_set, split) for i in _ids(s)}
         films = [f for f in read_films(data / data_set / "manifest.csv", split, card) if f.id in wanted]
+        if not any(film.truth for film in films):
+            told(f"Nothing is drawn on the films of {data_set}: where its maps point is not checked.")
 
         def tick(share: float, done: int = done) -> None:
             progress((done + share) / len(places))
@@ -76,12 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = Plan(options.slow_films, options.score_films, options.sanity_films, options.perturbed_films)
     try:
         card = catalog.open_model(options.model)
-        complete_evaluation(card, options.data, options.method, plan, progress=_tell)
+        complete_evaluation(card, options.data, options.method, plan, progress=_tell, told=_say)
     except MedImgError as error:
         print(f"\n{error}", file=sys.stderr)
         return 2
     print(file=sys.stderr)
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 def _tell(share: float) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import zoom
 
-from fake_runtime import PooledRuntime
+from fake_runtime import PooledRuntime, card
 from medimg_core import explain
 from medimg_core.errors import Cancelled
 from medimg_core.explain.registry import Query
@@ -23,10 +25,23 @@ def test_masks_are_stretched_as_scipy_zooms(size: int, cells: int) -> None:
 
 def test_confidence_is_the_probability_of_the_target() -> None:
     one = np.array([np.log(3.0)], np.float32)
-    assert confidence(one, np.array([1.0], np.float32)) == pytest.approx(0.75)
-    assert confidence(one, np.array([-1.0], np.float32)) == pytest.approx(0.25)
+    assert confidence(one, np.array([1.0], np.float32), card()) == pytest.approx(0.75)
+    assert confidence(one, np.array([-1.0], np.float32), card()) == pytest.approx(0.25)
     three = np.log(np.array([1.0, 2.0, 5.0], np.float32)) + 700  # no overflow
-    assert confidence(three, np.array([0, 0, 1], np.float32)) == pytest.approx(0.625, rel=1e-4)
+    assert confidence(three, np.array([0, 0, 1], np.float32), card(3)) == pytest.approx(0.625, rel=1e-4)
+
+
+def test_statements_and_steps_compete_with_nothing() -> None:
+    beside = np.log(np.array([3.0, 9.0], np.float32))  # a yes/no answer and a statement
+    yes_no = replace(card(), outputs=2)
+    assert confidence(beside, np.array([1, 0], np.float32), yes_no) == pytest.approx(0.75)
+    assert confidence(beside, np.array([-1, 0], np.float32), yes_no) == pytest.approx(0.25)
+    kinds = replace(card(3), outputs=4)
+    logits = np.log(np.array([1.0, 2.0, 5.0, 900.0], np.float32))
+    assert confidence(logits, np.array([0, 0, 1, 0], np.float32), kinds) == pytest.approx(0.625)
+    steps = replace(card(3), task="grading", outputs=2)  # three grades: P(>= 1) = 0.9, P(>= 2) = 0.25
+    logits = np.log(np.array([9.0, 1 / 3], np.float32))
+    assert confidence(logits, np.array([0, 1], np.float32), steps) == pytest.approx(0.25)
 
 
 def test_weights_are_the_confidence_in_what_each_map_lets_through() -> None:

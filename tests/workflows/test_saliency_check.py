@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,9 @@ import pytest
 from medimg_core import catalog, explain
 from medimg_core.catalog import read_card
 from medimg_core.errors import BadTable, Cancelled, UnreadableImage
+from medimg_core.explain import quality
+from medimg_core.io import read_file
+from medimg_core.workflows.explain import explain as explain_image
 from medimg_core.workflows.saliency_check import (
     Plan,
     Row,
@@ -26,7 +30,7 @@ from medimg_core.workflows.saliency_check import (
 )
 from medimg_core.workflows.saliency_complete import complete_evaluation, main
 from medimg_core.workflows.saliency_films import Film, read_films, truth_mask
-from model_folder import TINY_BASELINE, TINY_MODEL, copy_model, film_pixels
+from model_folder import FORMS, GRADES, KINDS, TINY_BASELINE, TINY_MODEL, copy_model, film_pixels
 
 CARD = read_card(TINY_MODEL)
 QUICK = Plan(slow_films=4, score_films=2, sanity_films=0, perturbed_films=0)
@@ -253,3 +257,73 @@ def test_the_truth_of_the_real_sets(shared: Path, data_set: str, n: int, truth: 
     for film in drawn[:20]:
         height, width = cv2.imread(str(film.file), cv2.IMREAD_GRAYSCALE).shape
         assert 0.005 < truth_mask(film, (height, width)).mean() < 0.8
+
+
+def form_set(folder: Path, strengths: dict[str, float], boxes: str = "") -> Path:
+    """Twelve drawn films of the classes in turn, each with the outline of its blob where it has one."""
+    (folder / "masks").mkdir(parents=True)
+    rows = []
+    for i in range(12):
+        name, strength = list(strengths.items())[i % len(strengths)]
+        pixels, (row, column) = film_pixels(700 + i, strength)
+        cv2.imwrite(str(folder / f"f{i}.png"), pixels.astype(np.uint8))
+        mask = np.zeros(pixels.shape, np.uint8)
+        if strength:
+            mask[row - 25 : row + 25, column - 25 : column + 25] = 255
+            cv2.imwrite(str(folder / f"masks/f{i}.png"), mask)
+        cells = {"id": f"f{i}", "file": f"f{i}.png", "split": "test", "patient": f"p{i}", "label": name}
+        rows.append({**cells, "mask": f"masks/f{i}.png" if strength else "", "boxes": boxes})
+    return write_manifest(folder, rows)
+
+
+def test_of_several_kinds_each_film_is_asked_for_its_own(tmp_path: Path) -> None:
+    card = read_card(FORMS / "tiny_kinds")
+    manifest = form_set(tmp_path, KINDS, json.dumps([[0, 0, 5, 5, "corner"]]))
+    films = read_films(manifest, "test", card)
+    assert [film.target for film in films[:3]] == ["clear", "bright", "dark"]
+    assert [film.truth for film in films[:3]] == ["corner boxes", "lung mask", "lung mask"]  # the mask before the box
+    (check,) = saliency_check(card, manifest, "test", "cam", tmp_path / "out", QUICK)
+    written = json.loads((tmp_path / "out/saliency_check.json").read_text())
+    assert written["target"] == "the class of each film"
+    rows = measure_films(card, films, "cam", QUICK)["cam"]
+    for film, found in zip(films[1:3], rows[1:3], strict=True):
+        image = read_file(film.file).images[0]
+        (own,) = explain_image(image, card, "cam", target=film.target)
+        assert found.maximum == pytest.approx(max(own.values.max(), 0.0))
+        assert found.figures["pointing_game"] == quality.pointing_game(own.values, truth_mask(film, image.shape))
+    assert check.n == 12
+
+
+def test_grades_without_a_truth_are_skipped_with_a_sentence(tmp_path: Path) -> None:
+    card = read_card(copy_model(FORMS / "tiny_grades", tmp_path / "tiny_grades"))
+    manifest = form_set(tmp_path / "data/drawn", GRADES)
+    films = read_films(manifest, "test", card)
+    assert [bool(film.truth) for film in films[:4]] == [False, False, True, True]  # from the first positive grade on
+    assert saliency_check(card, manifest, "test", "cam", plan=QUICK)[0].n == 6
+    rows = list(csv.DictReader(manifest.read_text().splitlines()))
+    write_manifest(
+        tmp_path / "data/drawn", [{k: v for k, v in row.items() if k not in ("mask", "boxes")} for row in rows]
+    )
+    with pytest.raises(BadTable, match="No positive film of this split has boxes or a mask"):
+        saliency_check(card, manifest, "test", "cam", plan=QUICK)
+    described = json.loads((card.folder / "evaluation.json").read_text())
+    described["test_sets"]["drawn"] |= {"data_set": "drawn"}
+    described["test_sets"]["drawn"]["predictions"]["id"] = [f"f{i}" for i in range(12)]
+    (card.folder / "evaluation.json").write_text(json.dumps(described))
+    said: list[str] = []
+    complete_evaluation(card, tmp_path / "data", "cam", QUICK, told=said.append)
+    after = json.loads((card.folder / "evaluation.json").read_text())
+    assert said == ["Nothing is drawn on the films of drawn: where its maps point is not checked."]
+    assert after["test_sets"]["drawn"]["saliency"] == {}
+    assert after["saliency_scales"]["cam"] > 0
+
+
+def test_a_card_names_the_boxes_that_count_and_what_its_masks_outline(tmp_path: Path) -> None:
+    boxes = json.dumps([[0, 0, 9, 9, "corner"], [5, 5, 30, 30, "nih:blob"]])
+    manifest = form_set(tmp_path, {"normal": 0.0, "pneumonia": 0.4}, boxes)
+    chosen = replace(CARD, text={**CARD.text, "saliency": {"boxes": ["nih:blob"], "mask": "blob outline"}})
+    first, second = read_films(manifest, "test", chosen)[:2]
+    assert (first.truth, first.boxes) == ("nih:blob boxes", ((5.0, 5.0, 30.0, 30.0),))
+    assert second.truth == "blob outline"
+    assert read_films(manifest, "test", CARD)[1].truth == "lung mask"
+    assert read_films(manifest, "test", replace(CARD, takes=("mammogram",)))[1].truth == "outline"
