@@ -65,7 +65,7 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         if questions:
             ask(questions)
             return "", naming.licence_mark(found.card)
-        st.html(html(answer.panel(found)))
+        st.html(html(answer.panel(found, service.others(found))))
         steadiness.line(found)
     return answer.provenance(found), "" if found.state == "refused" else naming.licence_mark(found.card)
 

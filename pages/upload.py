@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from medimg_core.ui import choose, demo, session, study, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, html
+from medimg_core.ui.panel import Panel, html, rows_html
 from medimg_core.ui.reading import read, upload_panel
 from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import black, preview
@@ -81,16 +83,21 @@ def answer(case: session.Case | None) -> None:
     if case is None:
         st.html(html(Panel("none", words.NOTHING_OPEN, words.WELCOME)))
         return
-    st.html(html(upload_panel(case, routed_rows(case.image, case.model))))
+    several = len(case.study.images) > 1
+    panel = upload_panel(case, () if several else routed_rows(case.image, case.model))
+    st.html(html(replace(panel, rows=()) if several else panel))
     with st.container(key="next"):
-        choose.image(case)
-        choose.model(case)
+        with st.container(horizontal=True, gap="small", key="choices-upload"):
+            choose.image(case)
+            choose.model(case)
         with st.container(horizontal=True):
             if case.study.images and st.button("Open the diagnosis", key="open-diagnosis"):
                 st.switch_page("pages/diagnosis.py")
             st.button("Close this case", key="close-case", on_click=session.close_case)
-        if len(case.study.images) > 1:
+        if several:
             all_images(case)
+    if several:
+        st.html(rows_html(upload_panel(case, routed_rows(case.image, case.model)).rows))
 
 
 def demo_strip() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medimg_core.catalog import ModelCard
@@ -92,8 +92,8 @@ def question(answer: Answer) -> tuple[who.Choice, ...]:
     return who.question(answer.card, answer.image)
 
 
-def panel(answer: Answer) -> Panel:
-    """The panel of any state."""
+def panel(answer: Answer, others: Sequence[Answer] = ()) -> Panel:
+    """The panel of any state; `others` are answers of further models to the same image."""
     if answer.state == "refused":
         return _refused(answer)
     tone, sentence, more = _sentence(answer)
@@ -109,8 +109,15 @@ def panel(answer: Answer) -> Panel:
         meaning=_meaning(answer) if yes_no else "",
         asides=tuple(_asides(answer)),
         question=asked_words(answer),
-        rows=tuple(_rows(answer)),
+        rows=(*_rows(answer), *(("Also asked", _also(other)) for other in others)),
     )
+
+
+def _also(other: Answer) -> str:
+    """Another model's answer to the same image, in one line."""
+    if question(other):
+        return f"{other.card.title}: {words.NEEDS_PATIENT}."
+    return f"{other.card.title}: **{summary(other)}**."
 
 
 def summary(answer: Answer) -> str:
@@ -221,7 +228,11 @@ def _meaning(answer: Answer) -> str:
 
 def _rows(answer: Answer) -> list[Row]:
     found = answer.found
-    rows: list[Row] = [("Prediction set", _set(answer)), ("Patients like this", _figures(answer))]
+    rows: list[Row] = [("Prediction set", _set(answer))]
+    figures = found.figures if answer.studied else None
+    if figures is not None and figures.undecided is not None:
+        rows.append(("Not sure", forms.undecided(figures.undecided, naming.noun(answer.card))))
+    rows.append(("Patients like this", _figures(answer)))
     rows += _statement_rows(answer)
     rows.append(("Evidence", _evidence(answer)))
     if found.second is not None and found.second_card is not None:
@@ -236,12 +247,8 @@ def _set(answer: Answer) -> str:
     figures = found.figures if answer.studied else None
     inside, coverage = found.prediction.prediction_set, figures.coverage if figures else None
     if card.form == "yes_no":
-        said = words.prediction_set(inside, names(card), coverage)
-    else:
-        said = forms.prediction_set(card, inside, coverage)
-    if figures is not None and figures.undecided is not None:
-        said = f"{said} {forms.undecided(figures.undecided, naming.noun(card))}"
-    return said
+        return words.prediction_set(inside, names(card), coverage)
+    return forms.prediction_set(card, inside, coverage)
 
 
 def _statement_rows(answer: Answer) -> list[Row]:

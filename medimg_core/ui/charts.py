@@ -21,7 +21,11 @@ DASH_WORDS = {"solid": "", "dash": "dashed: ", "dot": "dotted: "}
 
 def roc(board: Dashboard) -> go.Figure:
     """ROC curves; the first model's with its band, each with its balanced operating point."""
-    fig = _house("ROC with 95 % band", "1 − specificity", "sensitivity", x_range=(0, 1), y_range=(0, 1.02))
+    if board.form == "one_of" and len(board.models) == 1:
+        return _roc_of_kinds(board)
+    fig = _house(
+        f"ROC with 95 % band{_side(board)}", "1 − specificity", "sensitivity", x_range=(0, 1), y_range=(0, 1.02)
+    )
     first = board.models[0].roc
     _band(fig, first.grid, first.low, first.high)
     for row, (model, (color, dash)) in enumerate(zip(board.models, SERIES, strict=False)):
@@ -46,9 +50,35 @@ def roc(board: Dashboard) -> go.Figure:
     return fig
 
 
+def _side(board: Dashboard) -> str:
+    """Which side a curve speaks of, where the title must say it."""
+    if board.form == "grade":
+        return f", grade {board.classes.index(board.positive)} or more"
+    return "" if board.form == "yes_no" else f", {board.positive} against the rest"
+
+
+def _roc_of_kinds(board: Dashboard) -> go.Figure:
+    """ROC curves of one model, every class against the rest."""
+    model = board.models[0]
+    fig = _house("ROC, every kind against the rest", "1 − specificity", "sensitivity", (0, 1), (0, 1.02))
+    for row, ((name, curve), (color, dash)) in enumerate(zip(model.kinds.items(), SERIES, strict=False)):
+        fig.add_scatter(
+            x=curve.fpr,
+            y=curve.tpr,
+            mode="lines",
+            name=name,
+            line={"dash": dash, "width": 2, "color": color},
+            hovertemplate=f"{name}: sensitivity %{{y:.2f}}<extra></extra>",
+        )
+        figure = model.metrics.get(f"auroc_{name}")
+        said = f" {interval(figure)}" if figure else ""
+        _label(fig, 0.98, 0.10 * (len(model.kinds) - row), f"{DASH_WORDS[dash]}{name.replace('_', ' ')}{said}", color)
+    return fig
+
+
 def precision_recall(board: Dashboard) -> go.Figure:
     """Precision-recall curves over the share of positives."""
-    fig = _house("Precision and recall", "recall", "precision", x_range=(0, 1), y_range=(0, 1.02))
+    fig = _house(f"Precision and recall{_side(board)}", "recall", "precision", x_range=(0, 1), y_range=(0, 1.02))
     for row, (model, (color, dash)) in enumerate(zip(board.models, SERIES, strict=False)):
         fig.add_scatter(
             x=model.pr.recall,
@@ -143,15 +173,19 @@ def cost(board: Dashboard) -> go.Figure:
 
 
 def forest(board: Dashboard) -> go.Figure:
-    """AUROC by subgroup of the first model, with the floor below which it is not fit for use."""
+    """AUROC by subgroup of the first model, with the floor below which it is not fit for use; of several kinds the
+    accuracy, which has no floor.
+    """
     model = board.models[0]
-    groups = [(f"All, {count(board.n)}", model.metrics["auroc"])]
-    groups += [(f"{group.name}, {count(group.n)}", group.auroc) for group in model.subgroups]
+    several = board.form == "one_of"
+    title = "Accuracy" if several else "AUROC"
+    groups = [(f"All, {count(board.n)}", model.metrics["accuracy" if several else "auroc"])]
+    groups += [(f"{group.name}, {count(group.n)}", group.figure) for group in model.subgroups]
     names = [name for name, _ in groups]
     value, low, high = (np.array([getattr(figure, key) for _, figure in groups]) for key in ("value", "low", "high"))
-    weak = value < FLOOR
+    weak = np.zeros(len(value), np.bool_) if several else value < FLOOR
     left = max(0.0, min(0.7, float(low.min()) - 0.02))
-    fig = _house(f"AUROC by subgroup, {model.name}", "AUROC", "", x_range=(left, 1.0))
+    fig = _house(f"{title} by subgroup, {model.name}", title, "", x_range=(left, 1.0))
     fig.update_xaxes(showgrid=True)
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="")
     fig.add_scatter(
@@ -167,18 +201,8 @@ def forest(board: Dashboard) -> go.Figure:
         error_x={"array": high - value, "arrayminus": value - low, "width": 0, "thickness": 1.5, "color": FIRST},
         hovertemplate="%{y}: %{x:.2f}<extra></extra>",
     )
-    fig.add_vline(x=FLOOR, line={"dash": "dot", "width": 1, "color": WARM})
-    fig.add_annotation(
-        x=FLOOR,
-        y=1.0,
-        yref="paper",
-        text=f"floor {FLOOR:.2f}",
-        showarrow=False,
-        xanchor="left",
-        xshift=4,
-        yanchor="bottom",
-        font=_font(WARM),
-    )
+    if not several:
+        _floor(fig)
     for name, figure in groups:
         fig.add_annotation(
             x=1.0,
@@ -193,6 +217,22 @@ def forest(board: Dashboard) -> go.Figure:
     fig.update_layout(margin={"l": 8, "r": 116, "t": 38, "b": 36})
     fig.update_yaxes(automargin=True)
     return fig
+
+
+def _floor(fig: go.Figure) -> None:
+    """The line below which a model is not fit for use."""
+    fig.add_vline(x=FLOOR, line={"dash": "dot", "width": 1, "color": WARM})
+    fig.add_annotation(
+        x=FLOOR,
+        y=1.0,
+        yref="paper",
+        text=f"floor {FLOOR:.2f}",
+        showarrow=False,
+        xanchor="left",
+        xshift=4,
+        yanchor="bottom",
+        font=_font(WARM),
+    )
 
 
 def _house(
@@ -245,7 +285,8 @@ def _label(fig: go.Figure, x: float, y: float, text: str, color: str, anchor: st
 
 
 def _named(model: ModelResult, dash: str, metric: str) -> str:
-    return f"{DASH_WORDS[dash]}{short_name(model)} {interval(model.metrics[metric])}"
+    figure = model.metrics.get(metric)
+    return f"{DASH_WORDS[dash]}{short_name(model)}" + (f" {interval(figure)}" if figure else "")
 
 
 def _band(fig: go.Figure, x: np.ndarray[Any, Any], low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> None:

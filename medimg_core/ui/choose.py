@@ -49,7 +49,7 @@ def image(case: Case, *, all_of_them: bool = False) -> bool:
 def _named(case: Case, index: int) -> str:
     count = len(case.study.images)
     if index == _ALL:
-        return f"All {count} side by side"
+        return "Both side by side" if count == 2 else f"All {count} side by side"
     name = study.label(case, index)
     return f"{index + 1} of {count}" + ("" if name.startswith("Image") else f": {name}")
 

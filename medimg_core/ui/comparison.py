@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from medimg_core.catalog import ModelCard
 from medimg_core.types import Interval
 from medimg_core.ui.figures import count, interval, p_value, rounded_p, signed, span
 from medimg_core.workflows.dashboard import FLOOR, Dashboard, ModelResult, PairResult
@@ -13,24 +14,30 @@ _COLUMNS = ("Model", "AUROC", "Accuracy", "Sensitivity", "Specificity", "Precisi
 _METRICS = ("auroc", "accuracy", "sensitivity", "specificity", "precision", "f1")
 
 
+AREA = {"yes_no": "AUROC", "one_of": "mean AUROC", "grade": "AUROC"}
+"""Form -> what the area under the curve is called."""
+
+
 def verdict(board: Dashboard) -> str:
     """Two sentences with the numbers that carry them."""
     where = escape(_place(board))
-    first = board.models[0]
+    first, area = board.models[0], AREA[board.form]
     if not board.pairs:
-        lead = f"{escape(first.name)} reaches an AUROC of {interval(first.metrics['auroc'])} {where}, {count(board.n)}."
+        lead = (
+            f"{escape(first.name)} reaches an {area} of {interval(first.metrics['auroc'])} {where}, {count(board.n)}."
+        )
         return _verdict(lead, _fitness(first))
     pair = board.pairs[0]
     a, b, difference = pair.auroc.a.value, pair.auroc.b.value, pair.auroc.difference
     figures = f"difference {signed(difference.value)} ({span(difference)}), paired, {p_value(pair.auroc.p)}"
     if difference.low <= 0 <= difference.high:
         lead = (
-            f"The two models cannot be told apart {where}: AUROC {a:.2f} against {b:.2f}, {figures}, {count(pair.n)}."
+            f"The two models cannot be told apart {where}: {area} {a:.2f} against {b:.2f}, {figures}, {count(pair.n)}."
         )
     else:
         better, x, y = (pair.first, a, b) if difference.value > 0 else (pair.second, b, a)
         lead = (
-            f"{escape(better)} is the better model {where}: AUROC {x:.2f} against {y:.2f}, {figures}, {count(pair.n)}."
+            f"{escape(better)} is the better model {where}: {area} {x:.2f} against {y:.2f}, {figures}, {count(pair.n)}."
         )
     return _verdict(lead, f"{_fitness(first)} {_cost(board)}")
 
@@ -49,9 +56,9 @@ def _fitness(model: ModelResult) -> str:
         return f"{escape(model.name)} is not fit for use here: {auroc:.2f} is below the floor of {FLOOR:.2f}."
     if model.fit_for_use is False:
         return f"{escape(model.name)} is not fit for use here; its card says why."
-    weak = [group for group in model.subgroups if group.auroc.value < FLOOR]
-    if weak:
-        names = ", ".join(f"{escape(group.name)} ({group.auroc.value:.2f})" for group in weak)
+    weak = [group for group in model.subgroups if group.figure.value < FLOOR]
+    if weak and not model.kinds:  # of several kinds subgroups have an accuracy, which knows no floor
+        names = ", ".join(f"{escape(group.name)} ({group.figure.value:.2f})" for group in weak)
         return f"Below the floor of {FLOOR:.2f} in {names}."
     return ""
 
@@ -66,9 +73,28 @@ def _cost(board: Dashboard) -> str:
 def summary(board: Dashboard) -> str:
     """Which films, how many, how the intervals were made."""
     return (
-        f"<span class='mi q'>{count(board.n)} films of {board.patients:,} patients, {board.positives:,} with "
-        f"{escape(board.positive)}; 95 % intervals over patients</span>"
+        f"<span class='mi q'>{count(board.n)} images of {board.patients:,} patients, {board.positives:,} "
+        f"{escape(_side(board))}; 95 % intervals over patients</span>"
     )
+
+
+def _side(board: Dashboard) -> str:
+    """The positive side in words: `with pneumonia`, `of grade 2 or more`, `glioma`."""
+    if board.form == "grade":
+        return f"of grade {board.classes.index(board.positive)} or more"
+    return f"with {board.positive}" if board.form == "yes_no" else board.positive
+
+
+def different(first: ModelCard, second: ModelCard) -> str:
+    """Why two models cannot be compared, and what to do."""
+    if first.class_ids != second.class_ids:
+        cause = (
+            f"{escape(first.title)} and {escape(second.title)} answer different questions, "
+            "so their figures cannot be set against each other."
+        )
+    else:
+        cause = f"{escape(first.title)} and {escape(second.title)} were not measured on the same images."
+    return _verdict(cause, "Choose another model to compare with.")
 
 
 def tables(board: Dashboard) -> str:
@@ -76,10 +102,30 @@ def tables(board: Dashboard) -> str:
     head = "".join(f"<th class='{'n' if i else ''}'>{name}</th>" for i, name in enumerate(_COLUMNS))
     rows = "".join(_row(model) for model in board.models)
     pairs = "".join(_pair(pair) for pair in board.pairs)
-    return (
-        "<div class='mi mi-tables'><h3>At the balanced operating point</h3>"
-        f"<table><tr>{head}</tr>{rows}</table>{_confusions(board)}{pairs}</div>"
+    title = "At the balanced operating point" if board.form == "yes_no" else "Figures of the decisions"
+    confusions = _confusions(board) if board.form == "yes_no" else "".join(_matrix(board, m) for m in board.models)
+    return f"<div class='mi mi-tables'><h3>{title}</h3><table><tr>{head}</tr>{rows}</table>{confusions}{pairs}</div>"
+
+
+def _matrix(board: Dashboard, model: ModelResult) -> str:
+    """The confusion matrix of several kinds or grades: rows the truth, columns the decision."""
+    return f"<h3 class='next'>Confusion matrix, {escape(short_name(model))}</h3>" + matrix(
+        [name.replace("_", " ") for name in board.classes], model.matrix.tolist()
     )
+
+
+def matrix(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """A confusion matrix as a table: rows the truth, columns the decision."""
+    head = "".join(f"<th class='n'>{escape(name)}</th>" for name in classes)
+    body = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(
+            f"<td class='n'>{'<b>' if i == j else ''}{n:,}{'</b>' if i == j else ''}</td>" for j, n in enumerate(row)
+        )
+        + "</tr>"
+        for i, (name, row) in enumerate(zip(classes, counts, strict=True))
+    )
+    return f"<table class='matrix'><tr><th>Truth, called</th>{head}</tr>{body}</table>"
 
 
 def _row(model: ModelResult) -> str:
@@ -122,8 +168,8 @@ def _confusions(board: Dashboard) -> str:
 
 def _pair(pair: PairResult) -> str:
     difference, right = pair.auroc.difference, pair.right
-    rows: Sequence[tuple[str, str, str, str]] = (
-        (f"AUROC {signed(difference.value, plus=True)}", span(difference), rounded_p(pair.auroc.p), "DeLong"),
+    rows: list[tuple[str, str, str, str]] = [
+        (f"AUROC {signed(difference.value, plus=True)}", span(difference), rounded_p(pair.auroc.p), pair.test),
         (
             f"Accuracy {signed(pair.accuracy.value, plus=True)}; right by one model only: "
             f"{right.only_a} against {right.only_b}",
@@ -131,7 +177,9 @@ def _pair(pair: PairResult) -> str:
             rounded_p(right.p),
             "McNemar, exact",
         ),
-    )
+    ]
+    if pair.kappa is not None:
+        rows.append((f"Kappa {signed(pair.kappa.value, plus=True)}", span(pair.kappa), "", "bootstrap"))
     body = "".join(
         f"<tr><td>{a}</td><td class='n'>{b}</td><td class='n'>{c}</td><td class='n'>{d}</td></tr>"
         for a, b, c, d in rows

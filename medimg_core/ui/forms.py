@@ -16,7 +16,7 @@ def decided(card: ModelCard, decision: str) -> tuple[str, str]:
     chosen = card.classes[card.class_ids.index(decision)]
     if card.form == "grade":
         grade = card.class_ids.index(decision)
-        return f"Grade {grade}: {_lower(chosen.title)}.", chosen.meaning
+        return f"Grade {grade}: {naming.lower(chosen.title)}.", chosen.meaning
     said = chosen.meaning.rstrip(".") if chosen.title == "Normal" else chosen.title
     return f"{said}.", "" if said == chosen.meaning.rstrip(".") else chosen.meaning
 
@@ -55,7 +55,7 @@ def prediction_set(card: ModelCard, inside: Sequence[str], coverage: Interval | 
 def undecided(found: Undecided, noun: naming.Noun) -> str:
     """How often the model is not sure, and how often it errs when it is and when it is not."""
     n = f" ({counted(found.share.n)})" if found.share.n else ""
-    said = f"Not sure on {_of_100(found.share)} of 100 {noun.many}{n}."
+    said = f"On {_of_100(found.share)} of 100 {noun.many}{n}."
     errors = [
         f"{when} it errs in {_of_100(rate)} of 100"
         for when, rate in (("when sure", found.error_when_sure), ("when not sure", found.error_when_unsure))
@@ -89,7 +89,7 @@ def statement(card: StatementCard, told: Statement) -> str:
     spread = f" ({bare_range(told.interval.low, told.interval.high)})" if told.interval else ""
     side = "at or above" if told.claimed else "below"
     said = card.title if told.claimed else card.otherwise
-    of = "" if told.claimed else f" of {_lower(card.title)}"
+    of = "" if told.claimed else f" of {naming.lower(card.title)}"
     return (
         f"**{said.rstrip('.')}**: probability{of} {percent(told.probability)}{spread}, "
         f"{side} the threshold of {percent(told.threshold)}."
@@ -119,8 +119,3 @@ def spread(low: float, high: float, n: int) -> str:
 
 def _of_100(rate: Interval) -> str:
     return f"{100 * rate.value:.0f} ({100 * rate.low:.0f}–{100 * rate.high:.0f})"
-
-
-def _lower(text: str) -> str:
-    """The first letter small, unless the word is an abbreviation."""
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -52,9 +52,6 @@ def noun(card: ModelCard) -> Noun:
 _CONDITIONS: Mapping[str, str] = {
     "malignant": "malignancy",
     "abnormal": "an abnormality",
-    "benign": "a benign finding",
-    "normal": "no finding",
-    "pituitary": "pituitary tumour",
 }
 """Classes whose identifier is no noun -> what they are called in a sentence."""
 
@@ -74,7 +71,7 @@ def names(card: ModelCard) -> dict[str, str]:
     if card.form == "grade":
         return {c.id: f"grade {i}" for i, c in enumerate(card.classes)}
     if card.form == "one_of":
-        return {c.id: class_name(c.id) for c in card.classes}
+        return {c.id: lower(label) for c, label in zip(card.classes, titles(card).values(), strict=True)}
     positive = condition(card)
     return {
         c.id: positive if i == card.positive else f"no {positive.removeprefix('an ').removeprefix('a ')}"
@@ -84,10 +81,15 @@ def names(card: ModelCard) -> dict[str, str]:
 
 def titles(card: ModelCard) -> dict[str, str]:
     """Classes as labels: their titles, grades with their number before them; never `Normal`."""
-    labels = {c.id: _CONDITIONS["normal"].capitalize() if c.title == "Normal" else c.title for c in card.classes}
+    labels = {c.id: "No finding" if c.title == "Normal" else c.title for c in card.classes}
     if card.form == "grade":
-        return {name: f"{grade} {labels[name][:1].lower()}{labels[name][1:]}" for grade, name in enumerate(labels)}
+        return {name: f"{grade} {lower(labels[name])}" for grade, name in enumerate(labels)}
     return labels
+
+
+def lower(text: str) -> str:
+    """The first letter small, unless the word is an abbreviation."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def subject(card: ModelCard) -> str:
@@ -95,7 +97,7 @@ def subject(card: ModelCard) -> str:
     if card.form == "yes_no":
         return condition(card)
     if card.form == "grade":
-        return card.title[:1].lower() + card.title[1:]
+        return f"the grade ({card.title})"
     return either(list(names(card).values()))
 
 

@@ -84,14 +84,23 @@ def html(panel: Panel) -> str:
     if panel.meaning:
         out += f"<p>{_rich(panel.meaning)}</p>"
     out += "".join(f"<p class='q mi-aside'>{_rich(line)}</p>" for line in panel.asides)
-    body = "".join(f"<dt>{escape(label)}</dt><dd>{_value(value)}</dd>" for label, value in panel.rows)
-    rows = f"<dl class='mi-rows'>{body}</dl>" if body else ""
-    return f"<div class='mi mi-answer {panel.tone}'>{out}{rows}</div>"
+    return f"<div class='mi mi-answer {panel.tone}'>{out}{_rows(panel.rows)}</div>"
+
+
+def rows_html(rows: tuple[Row, ...]) -> str:
+    """Rows by themselves, below something else."""
+    return f"<div class='mi mi-answer'>{_rows(rows)}</div>"
+
+
+def _rows(rows: tuple[Row, ...]) -> str:
+    body = "".join(f"<dt>{escape(label)}</dt><dd>{_value(value)}</dd>" for label, value in rows)
+    return f"<dl class='mi-rows'>{body}</dl>" if body else ""
 
 
 def _number(number: Interval, condition: str) -> str:
-    spread = words.percent_range(number.low, number.high)
-    text = f"probability of {escape(condition)}, 95\u00a0% interval {spread}"
+    text = f"probability of {escape(condition)}"
+    if number.low < number.high:
+        text += f", 95\u00a0% interval {words.percent_range(number.low, number.high)}"
     return f"<div class='mi-prob'><strong>{escape(words.percent(number.value))}</strong><span>{text}</span></div>"
 
 

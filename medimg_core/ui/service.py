@@ -95,6 +95,17 @@ def _answer(image: Image, chosen: Asked, told: str | None, space: Workspace) -> 
     return Answer(image, told, replace(found, place=where), as_layer(saliency, card), trust, chosen)
 
 
+def others(found: Answer, space: Workspace | None = None) -> list[Answer]:
+    """What the other models say that the router names for the image; nothing where the reader chose one.
+
+    What the reader told about the patient counts for them only where it is one of their own groups.
+    """
+    if found.asked.by_reader:
+        return []
+    rest = [card for card in found.asked.routed if card.name != found.card.name]
+    return [answer(found.image, who.chosen_population(card, found.told), card.name, space) for card in rest]
+
+
 def layers(answer: Answer, names: Sequence[str], target: str, space: Workspace) -> dict[str, Layer]:
     """Maps by method; see `one_layer`."""
     return {name: one_layer(answer, name, target, space) for name in names}

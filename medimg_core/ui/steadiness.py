@@ -24,7 +24,7 @@ def line(answer: Answer) -> None:
         (_told if job.done.is_set() else _waiting)(job)
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=0.5)  # type: ignore[untyped-decorator]
 def _waiting(job: Job) -> None:
     """The empty line until the figures are there; then it asks for nothing more."""
     if job.done.is_set():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -18,12 +18,11 @@ from medimg_core.ui.session import Case, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One image of a study in a list: what it is, what was asked, what was answered."""
+    """One image of a study in a list: what it is, and what its models said; a reason where none was asked."""
 
     kind: str
-    asked: str
-    said: str
-    refused: bool = False
+    said: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def start(case: Case, space: Workspace) -> Job:
@@ -49,17 +48,19 @@ def _key(case: Case) -> tuple[str, int]:
 
 
 def line(image: Image, told: str | None, wanted: str | None, space: Workspace) -> Line:
-    """What one image is and what its model says; a failure is a sentence as well."""
+    """What one image is and what its models say; a failure is a sentence as well."""
     try:
         found = service.answer(image, told, wanted, space)
+        if found.state == "refused":
+            return Line("", reason=gate.headline(found.found.prediction.gate, found.card if wanted else None))
+        others = service.others(found, space)
     except MedImgError as error:
-        return Line("", "", error.cause, refused=True)
-    if found.state == "refused":
-        return Line("not analysed", "", gate.headline(found.found.prediction.gate), refused=True)
-    kind = naming.title(found.found.prediction.gate.kind)
-    if answers.question(found):
-        return Line(kind, naming.subject(found.card), words.NEEDS_PATIENT)
-    return Line(kind, naming.subject(found.card), answers.summary(found))
+        return Line("", reason=error.cause)
+    said = tuple(
+        f"{naming.subject(one.card)}: {words.NEEDS_PATIENT}" if answers.question(one) else answers.summary(one)
+        for one in (found, *others)
+    )
+    return Line(naming.title(found.found.prediction.gate.kind), said)
 
 
 def label(case: Case, index: int) -> str:
@@ -70,27 +71,24 @@ def label(case: Case, index: int) -> str:
     return named or f"Image {index + 1}"
 
 
-def table(case: Case, lines: dict[int, Line]) -> str:
+def table(case: Case, lines: Mapping[int, Line]) -> str:
     """All images with their answers, as HTML."""
-    head = "<tr><th>Image</th><th>What it is</th><th>Asked about</th><th>Answer</th></tr>"
-    return f"<div class='mi mi-study'><table>{head}{''.join(_row(case, i, lines) for i in _shown(case))}</table></div>"
+    head = "<tr><th>Image</th><th>What it is</th><th>Answer</th></tr>"
+    rows = "".join(_row(case, index, lines.get(index)) for index in range(len(case.study.images)))
+    return f"<div class='mi mi-study'><table>{head}{rows}</table></div>"
 
 
-def _shown(case: Case) -> Sequence[int]:
-    return range(len(case.study.images))
-
-
-def _row(case: Case, index: int, lines: dict[int, Line]) -> str:
+def _row(case: Case, index: int, said: Line | None) -> str:
     name = label(case, index)
-    number = name if name.startswith("Image") else f"{index + 1}, {name}"
-    chosen = " class='chosen'" if index == case.chosen else ""
-    if index not in lines:
-        return f"<tr{chosen}><td>{escape(number)}</td><td class='q' colspan='3'>waits</td></tr>"
-    said = lines[index]
-    if said.refused:
-        return f"<tr{chosen}><td>{escape(number)}</td><td class='q' colspan='3'>{escape(said.said)}</td></tr>"
-    cells = "".join(f"<td>{escape(text)}</td>" for text in (said.kind, said.asked, said.said))
-    return f"<tr{chosen}><td>{escape(number)}</td>{cells}</tr>"
+    number = f"{index + 1}" if name.startswith("Image") else f"{index + 1} {name}"
+    if said is None:
+        cells = "<td class='q' colspan='2'>waits</td>"
+    elif said.reason:
+        cells = f"<td class='q' colspan='2'>{escape(said.reason)}</td>"
+    else:
+        answered = "<br>".join(escape(text) for text in said.said)
+        cells = f"<td>{escape(said.kind or 'not checked')}</td><td>{answered}</td>"
+    return f"<tr{' class=chosen' if index == case.chosen else ''}><td>{escape(number)}</td>{cells}</tr>"
 
 
 def progress_words(done: int, total: int) -> str:

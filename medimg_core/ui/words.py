@@ -290,7 +290,7 @@ def which_were_studied(card: ModelCard) -> str:
 def trust(verdict: Verdict | None) -> str:
     """Whether such maps deserve trust on this model, in a sentence."""
     if verdict is None or not verdict.measured:
-        return "How well such maps point was not measured on films like this one."
+        return "How well such maps point was not measured on images like this one."
     first, _, rest = verdict.words.rstrip(".").partition(" ")
     verb = {"Points": "points", "Points,": "points,", "Better": "is better", "Fails:": "fails:"}.get(first)
     said = f"The map {verb} {rest}" if verb else verdict.words.rstrip(".")

@@ -42,12 +42,12 @@ KAPPA_FLOOR = 0.50
 
 @dataclass(frozen=True, slots=True)
 class Subgroup:
-    """AUROC among some of the films."""
+    """AUROC, of several kinds accuracy, among some of the films."""
 
     name: str
     n: int
     positives: int
-    auroc: Interval
+    figure: Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,6 +204,7 @@ def _model(card: ModelCard, file: Mapping[str, Any], raw: Mapping[str, Any], tes
     confusion = confusion_matrix(labels, said.flagged)
     fpr, tpr = confusion[0, 1] / max(confusion[0].sum(), 1), confusion[1, 1] / max(confusion[1].sum(), 1)
     populations = [population for population in card.populations if population.test_set == test_set]
+    measured = "accuracy" if said.form == "one_of" else "auroc"
     return ModelResult(
         name=card.name,
         title=card.title,
@@ -219,9 +220,9 @@ def _model(card: ModelCard, file: Mapping[str, Any], raw: Mapping[str, Any], tes
         matrix=confusion_matrix(said.truth, said.decided, said.classes),
         kinds={said.name(k): roc_curve(said.truth == k, said.all_scores[:, k], patients) for k in kinds},
         subgroups=tuple(
-            Subgroup(group["name"], group["n"], group.get("positives", 0), _interval(group["auroc"], group["n"]))
+            Subgroup(group["name"], group["n"], group.get("positives", 0), _interval(group[measured], group["n"]))
             for group in raw["subgroups"]
-            if group.get("auroc")
+            if group.get(measured)
         ),
         cost=file["cost"],
     )

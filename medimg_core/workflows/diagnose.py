@@ -344,7 +344,7 @@ def _figures(card: ModelCard, population: Population, decision: str | None) -> T
         undecided=_undecided(measured.get("undecided"), n),
         called=_called(card, measured.get("predictions"), decision),
         statements={
-            name: _intervals(row.get("metrics", {}), int(row["n"]))
+            name: _intervals({key: value for key, value in row.items() if isinstance(value, Mapping)}, int(row["n"]))
             for name, row in (measured.get("statements") or {}).items()
         },
     )

@@ -240,7 +240,7 @@ def test_trust_does_not_name_the_truth_twice() -> None:
 
 
 def test_trust_that_was_not_measured_is_said() -> None:
-    assert words.trust(None) == "How well such maps point was not measured on films like this one."
+    assert words.trust(None) == "How well such maps point was not measured on images like this one."
 
 
 def test_map_off_gives_the_reason() -> None:
