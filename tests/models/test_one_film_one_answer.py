@@ -16,7 +16,7 @@ from medimg_core.inference import predict
 from medimg_core.io import read_file
 from medimg_core.types import Prediction
 
-CLASSIFIERS = [card for card in list_models() if card.task == "classification"]
+CLASSIFIERS = [card for card in list_models() if "chest_frontal" in card.takes and "pneumonia" in card.class_ids]
 SETS = {"chest_xray_children": "children", "chest_xray_adults": "adults_pa"}
 
 
