@@ -32,12 +32,14 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def originals(shared: Path) -> list[tuple[Path, Path, str]]:
     """Stored copy, untouched original, population."""
-    found = []
+    found: list[tuple[Path, Path, str]] = []
     for name, population in SETS.items():
         folder = shared / "data" / name
         stored = {row["id"]: row["file"] for row in table(folder / "manifest.csv")}
-        for row in table(folder / "originals" / "originals.csv"):
-            found.append((folder / stored[row["id"]], folder / "originals" / row["file"], population))
+        found += [
+            (folder / stored[row["id"]], folder / "originals" / row["file"], population)
+            for row in table(folder / "originals" / "originals.csv")
+        ]
     return found
 
 
