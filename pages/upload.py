@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -39,7 +40,7 @@ def take_files() -> None:
     if job is not None and job.done.is_set():
         take(job)
     elif job is not None:
-        follow(job, words.READING)
+        follow(job, lambda: words.READING)
 
 
 def take(job: Job) -> None:
@@ -52,13 +53,13 @@ def take(job: Job) -> None:
 
 
 @st.fragment(run_every=0.3)
-def follow(job: Job, title: str) -> None:
+def follow(job: Job, said: Callable[[], str]) -> None:
     """How far work beside the page is, and how to stop it; what is done is kept."""
     if job.done.is_set():
         st.rerun()
     with st.container(key="follow", horizontal=True, vertical_alignment="center"):
-        st.progress(min(job.share, 1.0), text=title)
-        if st.button(words.CANCEL, key=f"cancel-{title}", type="tertiary"):
+        st.progress(min(job.share, 1.0), text=said())
+        if st.button(words.CANCEL, key=f"cancel-{job.title}", type="tertiary"):
             job.stopped.set()
 
 
@@ -70,7 +71,7 @@ def all_images(case: session.Case) -> None:
         job.done.wait(PATIENCE)
     count = len(case.study.images)
     if not job.done.is_set():
-        follow(job, study.progress_words(len(space.lines), count))
+        follow(job, lambda: study.progress_words(len(space.lines), count))
     elif len(space.lines) < count:
         with st.container(key="follow", horizontal=True, vertical_alignment="center"):
             st.html(f"<span class='mi q'>{words.STOPPED}: {study.progress_words(len(space.lines), count)}</span>")

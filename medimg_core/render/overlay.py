@@ -96,8 +96,12 @@ def colour_bar(height: int, saliency: SaliencyMap, threshold: float = THRESHOLD,
     return bar
 
 
-def provenance(image: Image, saliency: SaliencyMap, population: str = "") -> dict[str, str]:
-    """What made a map, for the text fields of an exported file; nothing in it identifies a patient."""
+def provenance(image: Image, saliency: SaliencyMap, population: str = "", data: str = "") -> dict[str, str]:
+    """What made a map, for the text fields of an exported file; nothing in it identifies a patient.
+
+    Args:
+        data: what the data behind the model allow; empty where nothing restricts them.
+    """
     model = saliency.model
     fields = {
         "Model": f"{model.name} {model.version} ({model.hash})",
@@ -108,6 +112,7 @@ def provenance(image: Image, saliency: SaliencyMap, population: str = "") -> dic
         "Maximum": f"{saliency.maximum:.4f}",
         "Image": image.digest[:16],
         "Population": population,
+        "Data": data,
         "Software": f"medimg {__version__}",
         "Time": datetime.now(UTC).isoformat(timespec="seconds"),
         "Note": DISCLAIMER + (" Synthetic film, shows no patient." if image.synthetic else ""),
@@ -123,17 +128,18 @@ def overlay_png(
     threshold: float = THRESHOLD,
     window: Window | None = None,
     population: str = "",
+    data: str = "",
 ) -> bytes:
     """A PNG to keep: overlay, colour bar, two lines of provenance in the picture and all of it in its text fields."""
     size = _export_size(image.shape)
     picture = overlay(image, saliency, opacity=opacity, threshold=threshold, window=window, size=size)
     bar = colour_bar(size[0], saliency, threshold, opacity)
-    fields = provenance(image, saliency, population)
+    fields = provenance(image, saliency, population, data)
     state = "No positive evidence" if saliency.empty else f"{saliency.method} for {saliency.target}"
     lines = [
         f"{state} (maximum {saliency.maximum:.2f})" + ("" if saliency.scale else ", raw values: no reference scale"),
         f"{fields['Model']}, image {fields['Image']}",
-        fields["Note"],
+        " ".join(part for part in (fields["Note"], data) if part),
     ]
     return to_png(_with_caption(np.hstack([picture, bar]), lines), fields)
 

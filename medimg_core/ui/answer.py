@@ -121,11 +121,11 @@ def _also(other: Answer) -> str:
 
 
 def summary(answer: Answer) -> str:
-    """The answer in a few words, for lists and captions: `glioma 91 % (85–95)`."""
+    """The answer in a few words, for lists and captions: `glioma, 91 % (85–95)`."""
     if answer.state == "refused":
         return "not analysed"
     p = answer.probability
-    said = f"{names(answer.card)[answer.target]} {words.percent(p.value)} ({words.bare_range(p.low, p.high)})"
+    said = f"{names(answer.card)[answer.target]}, {words.percent(p.value)} ({words.bare_range(p.low, p.high)})"
     note = {"doubtful": "not sure: ", "unfit": "not fit for use: "}.get(answer.state, "")
     return note + said
 

@@ -46,13 +46,19 @@ def _overview_row(card: ModelCard) -> str:
     name = f"<td>{escape(card.title)}<br><span class='q'>{escape(card.name)}</span></td>"
     licence = f"<td>{escape(naming.LICENCES.get(card.licence, card.licence))}</td>"
     if card.task == "gate":
-        return f"<tr>{name}<td>which kind of image this is</td><td>a kind, or none</td><td></td><td></td>{licence}</tr>"
+        return f"<tr>{name}<td>Which kind of image this is</td><td>a kind, or none</td><td></td><td></td>{licence}</tr>"
     use = "for comparison only" if card.baseline else fitness(card)
     warm = "" if card.baseline or any(p.fit_for_use for p in card.populations) else " class='warm'"
     return (
-        f"<tr>{name}<td class='wide'>{escape(_capital(naming.subject(card)))}</td><td>{_FORMS[card.form]}</td>"
+        f"<tr>{name}<td class='wide'>{escape(_capital(_question(card)))}</td><td>{_FORMS[card.form]}</td>"
         f"<td class='n'>{_headline(card)}</td><td{warm}>{escape(use)}</td>{licence}</tr>"
     )
+
+
+def _question(card: ModelCard) -> str:
+    if card.form == "grade":
+        return naming.either([naming.lower(c.title) for c in card.classes])
+    return naming.subject(card)
 
 
 def _capital(text: str) -> str:

@@ -23,9 +23,7 @@ def verdict(board: Dashboard) -> str:
     where = escape(_place(board))
     first, area = board.models[0], AREA[board.form]
     if not board.pairs:
-        lead = (
-            f"{escape(first.name)} reaches an {area} of {interval(first.metrics['auroc'])} {where}, {count(board.n)}."
-        )
+        lead = f"{escape(first.name)}: {area} {interval(first.metrics['auroc'])} {where}, {count(board.n)}."
         return _verdict(lead, _fitness(first))
     pair = board.pairs[0]
     a, b, difference = pair.auroc.a.value, pair.auroc.b.value, pair.auroc.difference

@@ -11,7 +11,7 @@ from medimg_core.errors import BadRequest, Cancelled
 from medimg_core.explain import method, verdict
 from medimg_core.render import overlay_png
 from medimg_core.types import Window
-from medimg_core.ui import palette, routes, service, session, words
+from medimg_core.ui import naming, palette, routes, service, session, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job, Jobs
@@ -98,7 +98,8 @@ def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapp
     saliency = explain(answer.image, answer.card, (name,), target, answer=asked, cache=space.maps)[0]
     population = words.capitalised(answer.found.population.title)
     look = {key: min(max(look[key], 0.0), 1.0) for key in ("opacity", "threshold")}
-    return overlay_png(answer.image, saliency, window=window, population=population, **look)
+    data = naming.licence_mark(answer.card)
+    return overlay_png(answer.image, saliency, window=window, population=population, data=data, **look)
 
 
 def _key(answer: Answer, name: str, target: str) -> tuple[str, str, str, str]:

@@ -97,7 +97,7 @@ def subject(card: ModelCard) -> str:
     if card.form == "yes_no":
         return condition(card)
     if card.form == "grade":
-        return f"the grade ({card.title})"
+        return f"the grade of {lower(card.title.partition(' on ')[0])}"
     return either(list(names(card).values()))
 
 

@@ -147,7 +147,7 @@ def read_sentence(images: Sequence[Image], failures: int) -> str:
     if not images:
         return "Nothing could be read." if failures else "Nothing is open."
     tail = f"; {plural(failures, 'file', 'files')} could not be read." if failures else "."
-    radiographs = all(image.modality in ("CR", "DX", "RG", None) for image in images)
+    radiographs = all(image.modality in ("CR", "DX", "RG") for image in images)
     return (
         f"Read: {plural(len(images), 'film' if radiographs else 'image', 'films' if radiographs else 'images')}{tail}"
     )

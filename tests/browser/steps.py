@@ -22,7 +22,7 @@ def ready(page: Page, viewers: int = 1) -> None:
 
 def upload(page: Page, content: bytes, name: str = "film.bin") -> None:
     """Drop a file and wait until it was read."""
-    before = page.locator(".mi-answer").inner_text()
+    before = page.locator(".mi-answer").first.inner_text()
     page.set_input_files("input[type=file]", {"name": name, "mimeType": "application/octet-stream", "buffer": content})
     page.wait_for_function("before => document.querySelector('.mi-answer')?.innerText !== before", arg=before)
     page.wait_for_selector(".mi-answer h2")

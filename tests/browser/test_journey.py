@@ -222,3 +222,24 @@ def test_a_damaged_file_and_an_unanswered_question(open_page) -> None:
     page.wait_for_selector("text=Not studied at this age; do not rely on this result.")
     ready(page)
     assert "Map off" in page.locator(".note").inner_text()
+
+
+def test_two_views_stand_side_by_side_and_one_click_speaks_about_the_other(open_page) -> None:
+    page = open_page()
+    films = [dicom_film(3, 0.4, view="PA", age="040Y"), dicom_film(4, 0.0)]
+    before = page.locator(".mi-answer").first.inner_text()
+    page.set_input_files(
+        "input[type=file]",
+        [{"name": "film", "mimeType": "application/octet-stream", "buffer": content} for content in films],
+    )
+    page.wait_for_function("before => document.querySelector('.mi-answer')?.innerText !== before", arg=before)
+    page.wait_for_selector(".mi-study td:has-text('pneumonia')")
+    page.wait_for_function("() => !document.querySelector('.mi-study').innerText.includes('waits')")
+    diagnose(page)
+    ready(page, 2)
+    assert page.locator("canvas.draw").count() == 2
+    first = page.locator(".mi-answer").inner_text()
+    page.get_by_role("button", name="AP:").click()
+    page.wait_for_function("before => document.querySelector('.mi-answer')?.innerText !== before", arg=first)
+    assert "View AP" in page.locator(".mi-answer").inner_text()
+    assert page.locator("canvas.draw").count() == 2

@@ -82,7 +82,7 @@ def test_strip_names_a_side_but_not_that_a_part_is_unpaired() -> None:
 
 def test_read_sentence_counts_films_and_failures() -> None:
     assert words.read_sentence([image(modality="DX")], 0) == "Read: one film."
-    assert words.read_sentence([image(), image()], 1) == "Read: two films; one file could not be read."
+    assert words.read_sentence([image(), image()], 1) == "Read: two images; one file could not be read."
     assert words.read_sentence([image(modality="CT")] * 13, 0) == "Read: 13 images."
 
 
