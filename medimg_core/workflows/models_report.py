@@ -22,8 +22,8 @@ from medimg_core.catalog import ModelCard, Population, damaged_models, evaluatio
 from medimg_core.errors import MedImgError
 from medimg_core.imaging import prepare
 from medimg_core.inference import gate, runtime_for
-from medimg_core.inference.calibration import decide, probabilities
-from medimg_core.metrics import measure
+from medimg_core.inference.calibration import decide, probabilities, sigmoid
+from medimg_core.metrics import auroc, measure, rates
 from medimg_core.types import FloatArray, Interval
 from medimg_core.workflows.answers import ahead, read_row
 from medimg_core.workflows.manifest import Row, read_manifest
@@ -132,11 +132,35 @@ def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], films: Sequ
     headline = HEADLINES[card.form][0]
     for metric, figure in stated["metrics"].items():
         if metric in measured and figure:
-            one = Interval(figure["value"], figure.get("low", figure["value"]), figure.get("high", figure["value"]))
-            yield Checked(card.name, card.form, name, metric, one, measured[metric], metric == headline)
+            yield Checked(card.name, card.form, name, metric, _stated(figure), measured[metric], metric == headline)
+    yield from _statements(card, name, stated, population, films)
     refused = float(sum(not film.passed for film in films))
     told = float(stated["refused"])
     yield Checked(card.name, card.form, name, "refused", _exact(told), replace(_exact(refused), n=len(films)))
+
+
+def _statements(
+    card: ModelCard, name: str, stated: Mapping[str, Any], population: Population, films: Sequence[_Film]
+) -> Iterator[Checked]:
+    """Statements on a step of the scale, whose truth the grade itself tells; others stand in no prediction."""
+    grades, patients = stored_truth(card, stated["predictions"]), stated["predictions"]["patient"]
+    for question in card.statements:
+        told, fit = stated.get("statements", {}).get(question.id), population.statements.get(question.id)
+        if not told or fit is None or card.form != "grade" or question.output >= card.main_outputs:
+            continue
+        p = np.array([sigmoid(float(film.logits[question.output]), fit.calibration)[0] for film in films])
+        truth = grades > question.output
+        found = rates(truth, p >= fit.threshold, patients)
+        measured = {"sensitivity": found.sensitivity, "specificity": found.specificity}
+        if truth.any() and not truth.all():
+            measured["auroc"] = auroc(truth, p, patients)
+        for figure, now in measured.items():
+            if now is not None and figure in told:
+                yield Checked(card.name, card.form, name, f"{question.id}: {figure}", _stated(told[figure]), now)
+
+
+def _stated(figure: Mapping[str, float]) -> Interval:
+    return Interval(figure["value"], figure.get("low", figure["value"]), figure.get("high", figure["value"]))
 
 
 def _exact(value: float) -> Interval:
