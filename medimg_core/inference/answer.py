@@ -91,7 +91,7 @@ def _prediction(
         interval=interval(forward.logits, card, population, positive),
         population=population.id,
         operating_point=population.point("balanced") if yes_no else None,
-        prediction_set=prediction_set(scores, population.conformal),
+        prediction_set=prediction_set(scores, population.conformal, decision),
         statements=statements(forward.logits, card, population, decision),
         seconds=seconds,
     )

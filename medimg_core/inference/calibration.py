@@ -117,14 +117,19 @@ def at_prevalence(p: float, prevalence: float, wanted: float) -> float:
     return p * ratio / (p * ratio + (1 - p))
 
 
-def prediction_set(scores: Mapping[str, float], limits: Mapping[str, float]) -> tuple[str, ...]:
+def prediction_set(scores: Mapping[str, float], limits: Mapping[str, float], decision: str = "") -> tuple[str, ...]:
     """Classes that cannot be left out (split conformal prediction, one limit a class; Vovk, ACML 2012).
 
-    A class stays where its nonconformity `1 - p` is at most its limit. Both classes: undecided. None: the film is
-    unlike nine in ten of either class.
+    A class stays where its nonconformity `1 - p` is at most its limit. Two widenings, by which coverage can only grow:
+    the decision always stays, and an image that is unlike nine in ten of every class (no class would stay) keeps the
+    two likeliest, because that is doubt and not certainty. More than one class: not sure.
 
     Args:
         scores: class -> calibrated probability.
         limits: class -> limit, from `val`; a class without one always stays.
+        decision: the class that is answered.
     """
-    return tuple(name for name, p in scores.items() if 1.0 - p <= limits.get(name, math.inf))
+    inside = {name for name, p in scores.items() if 1.0 - p <= limits.get(name, math.inf)}
+    if not inside and decision:
+        inside = set(sorted(scores, key=lambda name: -scores[name])[:2])
+    return tuple(name for name in scores if name in inside or name == decision)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medimg_core.catalog import models_folder
 from medimg_core.errors import BadRequest, ModelUnavailable
 from medimg_core.training.recipe import Network
 from medimg_core.types import InputSpec
@@ -75,6 +76,14 @@ def weights_folder() -> Path:
 def _weights_file(network: Network) -> Path | None:
     if network.weights == "none":
         return None
+    if network.weights.startswith("models/"):
+        path = models_folder() / network.weights.removeprefix("models/") / "model.keras"
+        if not path.is_file():
+            raise ModelUnavailable(
+                f"The model {path.parent.name!r}, from whose body the recipe starts, is not installed.",
+                "Train it first, or name other weights in the recipe.",
+            )
+        return path
     if network.weights != "imagenet":
         path = Path(network.weights)
         if not path.is_file():
@@ -108,11 +117,13 @@ def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
         **dict(body.arguments),
     )
     file = _weights_file(network)
-    if file is not None:
+    if file is not None and file.suffix == ".keras":
+        _take_over(base, file)
+    elif file is not None:
         base.load_weights(file)
     names = [layer.name for layer in base.layers]
     cut = network.cut or names[-1]
-    for wanted in (cut, network.frozen_until or cut):
+    for wanted in (cut, network.frozen_until or cut, network.fine or cut):
         if wanted not in names:
             near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names[-3:]
             raise BadRequest(
@@ -126,7 +137,34 @@ def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
         for layer in base.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
-    return _pooled(base.input, base.get_layer(cut).output, cut, network.dropout, outputs)
+    features = base.get_layer(cut).output
+    if network.fine:
+        features, cut = _joined(features, base.get_layer(network.fine).output, network.fine_width), "fine"
+    return _pooled(base.input, features, cut, network.dropout, outputs)
+
+
+def _take_over(base: Any, file: Path) -> None:
+    """Copy the weights of the layers that both networks have; the layers beyond the other's cut stay as they are."""
+    import keras
+
+    other = {layer.name: layer for layer in keras.saving.load_model(file, compile=False).layers}
+    for layer in base.layers:
+        if layer.name in other:
+            layer.set_weights(other[layer.name].get_weights())
+
+
+def _joined(coarse: Any, fine: Any, width: int) -> Any:
+    """Coarse features raised to the finer grid and added to it, then looked at together (Lin et al., CVPR 2017).
+
+    The raising is a transposed convolution, whose gradient LiteRT has (a resize's it has not).
+    """
+    from keras import layers
+
+    raised = layers.Conv2DTranspose(width, 2, strides=2, name="fine_raised")(coarse)
+    aside = layers.Conv2D(width, 1, name="fine_aside")(fine)
+    both = layers.ReLU(name="fine_both")(layers.Add(name="fine_sum")([raised, aside]))
+    near = layers.DepthwiseConv2D(3, padding="same", name="fine_near")(both)
+    return layers.ReLU(name="fine")(layers.Conv2D(width, 1, name="fine_mixed")(near))
 
 
 def _pooled(inputs: Any, features: Any, cam_layer: str, dropout: float, outputs: int) -> Built:

@@ -37,6 +37,9 @@ def augment(
     if rng.random() < how.flip:
         x = x[:, ::-1]
         moved = None if moved is None else moved[:, ::-1]
+    if how.flip_rows and rng.random() < how.flip_rows:
+        x = x[::-1]
+        moved = None if moved is None else moved[::-1]
     x = _intensity(np.ascontiguousarray(x), how, rng)
     if rng.random() < how.markers:
         x = _draw_marker(x, rng)
@@ -67,6 +70,8 @@ def _warp(array: NDArray[Any], matrix: FloatArray, interpolation: int) -> NDArra
 def _intensity(x: FloatArray, how: Augment, rng: np.random.Generator) -> FloatArray:
     x = x ** np.float32(np.exp(rng.normal(0, how.gamma)))
     x = (x - np.float32(0.5)) * np.float32(np.exp(rng.normal(0, how.contrast))) + np.float32(0.5)
+    if how.tint:
+        x = x * np.exp(rng.normal(0, how.tint, x.shape[-1])).astype(np.float32)
     x = np.clip(x + np.float32(rng.normal(0, how.brightness)), 0, 1)
     if rng.random() < how.blur:
         x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2)), np.float32).reshape(x.shape)

@@ -18,11 +18,28 @@ from medimg_core.training.data import Films, draw_weights
 from medimg_core.training.recipe import Recipe
 from medimg_core.types import FloatArray
 
+Batch = tuple[FloatArray, dict[str, NDArray[Any]]]
+
+
+def encode(targets: list[float], recipe: Recipe) -> FloatArray:
+    """What the logits are held against, smoothed: float32 `[B, K]`.
+
+    The target itself for a yes/no question, one-hot for kinds, and for grades one column a step: 1 from the first step
+    up to the grade (Frank & Hall, ECML 2001).
+    """
+    value, smoothing = np.array(targets, np.float32)[:, None], recipe.loss.smoothing
+    if recipe.form == "one_of":
+        hot = value == np.arange(recipe.classes)
+        return np.asarray(hot * (1 - smoothing) + smoothing / recipe.classes, np.float32)
+    if recipe.form == "grade":
+        value = (value > np.arange(recipe.classes - 1)).astype(np.float32)
+    return np.asarray(value * (1 - smoothing) + smoothing / 2, np.float32)
+
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """One epoch after another, each drawn anew from `(seed, epoch)`.
 
-    A batch is `(x, y)`: x float32 `[B, H, W, C]`; y a dict of `target` `[B, 1]`, `weight` `[B]`, `mask` `[B, h, w]`
+    A batch is `(x, y)`: x float32 `[B, H, W, C]`; y a dict of `target` `[B, K]`, `weight` `[B]`, `mask` `[B, h, w]`
     and `masked` `[B]` (whether the evidence term counts for the film).
     """
 
@@ -50,24 +67,20 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
         self._draw()
 
-    def __getitem__(self, number: int) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
+    def __getitem__(self, number: int) -> Batch:
         size = self._recipe.schedule.batch
         chosen = self._order[number * size : (number + 1) * size]
         drawn = [self._film(part, i, number * size + k) for k, (part, i) in enumerate(chosen)]
         records = [self._parts[part].records[i] for part, i in chosen]
-        smoothing = self._recipe.loss.smoothing
-        target = np.array([[r.target] for r in records], np.float32) * (1 - smoothing) + smoothing / 2
         y = {
-            "target": target.astype(np.float32),
+            "target": encode([r.target or 0.0 for r in records], self._recipe),
             "weight": np.array([r.weight for r in records], np.float32),
             "mask": np.stack([mask for _, mask in drawn]),
             "masked": np.array([self._counts(part, i) for part, i in chosen], np.float32),
         }
         return self._mix(np.stack([x for x, _ in drawn]), y, number)
 
-    def _mix(
-        self, x: FloatArray, y: dict[str, NDArray[Any]], number: int
-    ) -> tuple[FloatArray, dict[str, NDArray[Any]]]:
+    def _mix(self, x: FloatArray, y: dict[str, NDArray[Any]], number: int) -> Batch:
         """Blend a share of the films with their neighbour in the batch, which comes from the same draw."""
         rng = np.random.default_rng((self._recipe.seed, self._epoch, number, 1))
         chosen = rng.random(len(x)) < self._recipe.augment.mix
@@ -83,7 +96,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         """Boxes say where a positive film's evidence lies; they say nothing about a negative one."""
         films = self._parts[part]
         record = films.records[i]
-        return bool(films.masked[i]) and record.truth and (record.positive or record.mask is not None)
+        where_it_lies = record.positive or record.mask is not None
+        return bool(films.masked[i]) and record.truth and where_it_lies
 
     def _film(self, part: int, i: int, place: int) -> tuple[FloatArray, FloatArray]:
         films, spec = self._parts[part], self._recipe.input

@@ -7,13 +7,14 @@ adds, so that two populations can share one network.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.catalog import Calibration
+from medimg_core.catalog import Calibration, ModelCard
+from medimg_core.inference.calibration import grade_scores
 from medimg_core.metrics.intervals import resampled_weights
 from medimg_core.types import OperatingPoint
 
@@ -28,36 +29,95 @@ _GOALS = (0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What val says about one population: calibration, thresholds, conformal limits, share of positives, n."""
+    """What val says about one population: calibration, thresholds, conformal limits, share of positives, n.
+
+    `steps` holds a calibration for every step of a scale, else nothing.
+    """
 
     calibration: Calibration
     operating_points: tuple[OperatingPoint, ...]
     conformal: Mapping[str, float]
     prevalence: float
     n: int
+    steps: tuple[Calibration, ...] = ()
 
 
 def fit_population(
-    logits: Floats, positive: Bools, patients: NDArray[np.str_], classes: tuple[str, str], seed: int = 0
+    logits: Floats, truth: NDArray[np.intp], patients: NDArray[np.str_], card: ModelCard, seed: int = 0
 ) -> Fitted:
     """Calibrate one population on its val films.
 
     Args:
-        logits: `[n]` of the positive class.
-        positive: `[n]`.
+        logits: `[n, K]` of the main answer.
+        truth: number of the class, kind or grade, `[n]`.
         patients: `[n]`, who is drawn as a whole in the bootstrap.
-        classes: identifiers of the negative and the positive class.
+        card: says how the answer is given.
 
     Raises:
-        ValueError: one of the classes is missing.
+        ValueError: fewer than two classes are there, or a step of the scale has films on one side only.
     """
-    if positive.all() or not positive.any():
+    if np.unique(truth).size < 2:
         raise ValueError("calibration needs films of both classes")
-    calibration = fit_calibration(logits, positive, patients, seed=seed)
-    p = probabilities(logits, calibration)
-    points = operating_points(p, positive, patients, seed=seed)
-    limits = conformal_limits(p, positive, classes, points[1].threshold)
-    return Fitted(calibration, points, limits, float(positive.mean()), positive.size)
+    ids, positive = card.class_ids, card.positive
+    if card.form == "yes_no":
+        members = truth == positive
+        calibration = fit_calibration(logits[:, 0], members, patients, seed=seed)
+        p = probabilities(logits[:, 0], calibration)
+        points = operating_points(p, members, patients, seed=seed)
+        classes = (ids[1 - positive], ids[positive])
+        limits = conformal_limits(p, members, classes, points[1].threshold)
+        return Fitted(calibration, points, limits, float(members.mean()), members.size)
+    if card.form == "one_of":
+        calibration = fit_temperature(logits, truth, patients, seed=seed)
+        scores = softmax(logits / calibration.temperature)
+        members, p = truth == positive, scores[:, positive]
+        steps: tuple[Calibration, ...] = ()
+    else:
+        fits = [fit_calibration(logits[:, k], truth > k, patients, seed=seed) for k in range(len(ids) - 1)]
+        # A draw without a film beyond some step was left out there: as many draws for every step.
+        draws = min(len(fit.draws) for fit in fits)
+        steps = tuple(replace(fit, draws=fit.draws[:draws]) for fit in fits)
+        calibration = steps[positive - 1]
+        columns = [probabilities(logits[:, k], fit) for k, fit in enumerate(steps)]
+        scores = grade_scores(np.stack(columns, axis=1))
+        members, p = truth >= positive, columns[positive - 1]
+    points = operating_points(p, members, patients, seed=seed)
+    return Fitted(calibration, points, class_limits(scores, truth, ids), float(members.mean()), members.size, steps)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis."""
+    power = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(power / power.sum(axis=-1, keepdims=True), np.float64)
+
+
+def fit_temperature(
+    logits: Floats, truth: NDArray[np.intp], patients: NDArray[np.str_], draws: int = 200, seed: int = 0
+) -> Calibration:
+    """One temperature for a softmax by maximum likelihood (Guo et al., ICML 2017), and again on bootstrap draws."""
+    grid = np.exp(np.linspace(np.log(0.05), np.log(20), 241))
+    right = np.arange(truth.size), truth
+    losses = np.stack([-np.log(np.maximum(softmax(logits / t)[right], 1e-12)) for t in grid])
+    refits = [
+        (round(float(grid[best]), 5), 0.0)
+        for block in resampled_weights(truth.size, patients, draws, seed)
+        for best in np.argmin(losses @ np.asarray(block, np.float64).T, axis=0)
+    ]
+    return Calibration(round(float(grid[np.argmin(losses.sum(axis=1))]), 5), 0.0, tuple(refits))
+
+
+def class_limits(scores: Floats, truth: NDArray[np.intp], classes: Sequence[str]) -> dict[str, float]:
+    """Split conformal limits of several classes, each by its own films (see `conformal_limits`).
+
+    A class with too few films to leave it out (fewer than nine) keeps the limit 1.
+    """
+    return {name: _limit(1 - scores[truth == k, k]) for k, name in enumerate(classes)}
+
+
+def _limit(nonconformity: Floats) -> float:
+    """The ceil((n + 1) 0.9)-th smallest, or 1 where there are too few."""
+    rank = math.ceil((nonconformity.size + 1) * COVERAGE)
+    return float(np.sort(nonconformity)[rank - 1]) if rank <= nonconformity.size else 1.0
 
 
 def probabilities(logits: Floats, calibration: Calibration) -> Floats:
@@ -173,13 +233,8 @@ def conformal_limits(p: Floats, positive: Bools, classes: tuple[str, str], thres
     than 90 % would give it an empty set, which nobody could read), and the set never lacks the class decided at
     `threshold`.
     """
-    quantiles = []
-    for own, members in ((p, ~positive), (1 - p, positive)):
-        scores = np.sort(own[members])
-        rank = math.ceil((scores.size + 1) * COVERAGE)
-        quantiles.append(float(scores[rank - 1]) if rank <= scores.size else 1.0)
-    limits = {
-        classes[0]: max(quantiles[0], 1 - quantiles[1], threshold),
-        classes[1]: max(quantiles[1], 1 - quantiles[0], 1 - threshold),
+    negative, other = _limit(p[~positive]), _limit(1 - p[positive])
+    return {
+        classes[0]: max(negative, 1 - other, threshold),
+        classes[1]: max(other, 1 - negative, 1 - threshold),
     }
-    return limits

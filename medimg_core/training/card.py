@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from medimg_core.catalog import Calibration, Population
+from medimg_core.catalog import Calibration, Population, StatementFit
 from medimg_core.training.architectures import Built
 from medimg_core.training.calibrate import Fitted
 from medimg_core.training.data import Record, data_hash
@@ -28,7 +28,12 @@ UNFITTED = Fitted(
 """Stands on the card between the export and the calibration, while the exported network is asked about val."""
 
 
-def population(rule: Mapping[str, Any], fitted: Fitted, fit_for_use: bool) -> Population:
+def population(
+    rule: Mapping[str, Any],
+    fitted: Fitted,
+    fit_for_use: bool,
+    statements: Mapping[str, StatementFit] | None = None,
+) -> Population:
     """A population of the card from its rule in the recipe (`[[card.populations]]`) and what val says."""
     return Population(
         id=rule["id"],
@@ -42,6 +47,8 @@ def population(rule: Mapping[str, Any], fitted: Fitted, fit_for_use: bool) -> Po
         age_min=rule.get("age_min"),
         age_max=rule.get("age_max"),
         views=tuple(rule.get("views", ())),
+        steps=fitted.steps,
+        statements=dict(statements or {}),
     )
 
 
@@ -49,12 +56,12 @@ def write_card(folder: Path, recipe: Recipe, built: Built, populations: Sequence
     """Write `card.toml`: the recipe's words, the network's input, and what was fitted on val."""
     words = dict(recipe.card)
     text = words.pop("text")
-    for rule in ("populations", "pooled"):
+    for rule in ("populations", "pooled", "tests", "subgroups", "shortcuts"):
         words.pop(rule, None)
     card = {
-        **words,
-        "outputs": 1,
         "positive": 1,
+        **words,
+        "outputs": max([recipe.outputs, *(1 + s["output"] for s in words.get("statements", ()))]),
         "cam_layer": built.cam_layer,
         "head": built.head,
         "input": asdict(recipe.input),
@@ -71,11 +78,25 @@ def _population_table(p: Population) -> dict[str, Any]:
         "views": list(p.views),
         "conformal": {k: round(v, 6) for k, v in p.conformal.items()},
         "operating_points": {point.name: point.threshold for point in p.operating_points},
-        "calibration": {
-            "temperature": p.calibration.temperature,
-            "shift": p.calibration.shift,
-            "draws": [list(draw) for draw in p.calibration.draws],
+        "calibration": _calibration_table(p.calibration),
+        "steps": [_calibration_table(step) for step in p.steps],
+        "statements": {
+            name: {
+                "threshold": fit.threshold,
+                "prevalence": round(fit.prevalence, 4),
+                "n": fit.n,
+                "calibration": _calibration_table(fit.calibration),
+            }
+            for name, fit in p.statements.items()
         },
+    }
+
+
+def _calibration_table(calibration: Calibration) -> dict[str, Any]:
+    return {
+        "temperature": calibration.temperature,
+        "shift": calibration.shift,
+        "draws": [list(draw) for draw in calibration.draws],
     }
 
 

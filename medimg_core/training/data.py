@@ -10,9 +10,9 @@ import csv
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -35,11 +35,13 @@ class Record:
     """One film of a manifest.
 
     Attributes:
-        target: in [0, 1]; None where neither truth nor weak target is known.
+        target: in [0, 1] for a yes/no question, else the number of the kind or grade; None where neither truth nor weak
+            target is known.
         truth: whether the target is the truth (and not a weak guess from text).
         label: the value of the truth's column.
         mask: file of the mask, relative to nothing; None without one.
         boxes: `(x0, y0, x1, y1)` in stored pixels, of the rule's `box_label`.
+        columns: the row as it stands in the manifest, for subgroups and the shortcut audit.
     """
 
     set: str
@@ -57,11 +59,21 @@ class Record:
     sex: str = ""
     age: float | None = None
     shape: tuple[int, int] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def positive(self) -> bool:
-        """Whether the target leans to the positive class."""
+        """Whether the target leans to the positive class; of kinds and grades, whether it is not the first."""
         return self.target is not None and self.target >= 0.5
+
+    @property
+    def index(self) -> int:
+        """The number of the class, kind or grade that the target leans to."""
+        return int((self.target or 0.0) + 0.5)
+
+    def value(self, name: str) -> str:
+        """What the manifest says in a column; empty where it says nothing."""
+        return str(self.columns.get(name, getattr(self, name, "")) or "")
 
 
 def read_manifest(folder: Path, rule: DataRule, seed: int = 0) -> tuple[Record, ...]:
@@ -93,7 +105,7 @@ def read_manifest(folder: Path, rule: DataRule, seed: int = 0) -> tuple[Record, 
         rows = [{**row, "split": split[row["patient"]]} for row in rows]
     records = tuple(_record(folder, rule, row) for row in rows)
     _check_patients(records)
-    usable = tuple(record for record in records if record.target is not None)
+    usable = tuple(record for record in records if record.target is not None and not _left_out(record, rule))
     if not usable:
         raise BadTable(
             f"No value of the column {rule.column} is one that the recipe knows.",
@@ -128,12 +140,17 @@ def _record(folder: Path, rule: DataRule, row: dict[str, str]) -> Record:
         truth=truth,
         label=value,
         mask=folder / row[rule.mask] if rule.mask and row.get(rule.mask) else None,
-        boxes=tuple((b[0], b[1], b[2], b[3]) for b in boxes if b[4] == rule.box_label),
+        boxes=tuple((b[0], b[1], b[2], b[3]) for b in boxes if rule.box_label in ("*", b[4])),
         view=row.get("view", ""),
         sex=row.get("sex", ""),
         age=age,
         shape=shape,
+        columns=row,
     )
+
+
+def _left_out(record: Record, rule: DataRule) -> bool:
+    return record.split == "train" and any(record.columns.get(c) in values for c, values in rule.leave_out.items())
 
 
 def _check_patients(records: Sequence[Record]) -> None:
@@ -268,10 +285,7 @@ def draw_weights(records: Sequence[Record], rule: DataRule) -> NDArray[np.float6
     With a power of 0.7 a combination of share s gets a share proportional to s^0.3: nearly even, without showing the
     films of a rare one very often. The same as class weights in expectation, but every batch stays mixed.
     """
-    keys = [
-        tuple(str(r.positive) if name == "target" else str(getattr(r, name, "")) for name in rule.balance)
-        for r in records
-    ]
+    keys = [tuple(str(r.index) if name == "target" else r.value(name) for name in rule.balance) for r in records]
     count: dict[tuple[str, ...], int] = {}
     for key in keys:
         count[key] = count.get(key, 0) + 1

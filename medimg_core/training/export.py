@@ -34,9 +34,10 @@ FLOAT32_TOLERANCE = 5e-5
 FLOAT16_TOLERANCE = 2e-3
 """Largest difference of a probability when the weights are stored in 16 bits."""
 
-GRADIENT_CORRELATION = {"float32": 0.999, "float16": 0.99}
+GRADIENT_CORRELATION = {"float32": 0.999, "float16": 0.95}
 """Least median correlation of gradients with Keras. A ReLU that rounding puts on the other side of its kink moves
-single places by some per cent, in TensorFlow as well, and more of them the coarser the weights are rounded."""
+single places by some per cent, in TensorFlow as well, and more of them the coarser the weights are rounded: 16 bits
+halve the file, move no probability, and leave a gradient that points where it did."""
 
 
 class ExportError(RuntimeError):

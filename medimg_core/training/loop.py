@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_core.catalog import Form
 from medimg_core.imaging import normalise
 from medimg_core.training.architectures import Built, build
 from medimg_core.training.data import Films, Progress
@@ -43,7 +44,7 @@ def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Pr
 
     keras.utils.set_random_seed(recipe.seed)
     work.mkdir(parents=True, exist_ok=True)
-    built = build(recipe.network, recipe.input, 1)
+    built = build(recipe.network, recipe.input, recipe.outputs)
     model = _with_evidence(built, recipe)
     first = len(_log(work))
     if first == 0 and recipe.schedule.head_epochs and recipe.network.weights != "none":
@@ -96,12 +97,24 @@ def auroc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
     return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
 
 
+def watched(form: Form, scores: FloatArray, truth: NDArray[np.intp]) -> float:
+    """The one figure that a training is watched by: AUROC of a yes/no question, else the mean over kinds or steps.
+
+    Args:
+        scores: logits `[N, K]`.
+        truth: number of the class, kind or grade, `[N]`.
+    """
+    wanted = range(scores.shape[1])
+    members = [truth == k if form == "one_of" else truth > k for k in wanted]
+    return float(np.nanmean([auroc(scores[:, k], members[k]) for k in wanted]))
+
+
 def _with_evidence(built: Built, recipe: Recipe) -> Any:
     """The same graph with the feature maps as a second output and a loss that looks at them."""
     import keras
     from keras import ops
 
-    from medimg_core.training.losses import evidence_inside, soft_cross_entropy
+    from medimg_core.training.losses import soft_cross_entropy
 
     class EvidenceModel(keras.Model):  # type: ignore[misc]
         """A functional model whose loss is cross-entropy plus the evidence term."""
@@ -110,16 +123,35 @@ def _with_evidence(built: Built, recipe: Recipe) -> Any:
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             scores, features = y_pred
-            loss = ops.mean(soft_cross_entropy(scores, y["target"]) * y["weight"])
+            each = soft_cross_entropy(scores, y["target"], exclusive=recipe.form == "one_of")
+            loss = ops.mean(each * y["weight"])
             if recipe.loss.evidence and built.head == "pooled":
-                class_map = ops.matmul(features, self.get_layer("logits").kernel)[..., 0]
-                sign = ops.sign(y["target"][:, 0] - 0.5)
-                outside = evidence_inside(class_map, y["mask"], sign) * y["masked"]
+                maps = ops.matmul(features, self.get_layer("logits").kernel)
+                outside = _outside(maps, y, recipe) * y["masked"]
                 loss = loss + recipe.loss.evidence * ops.sum(outside) / (ops.sum(y["masked"]) + 1e-6)
             return loss
 
     model = built.model
     return EvidenceModel(model.inputs, [model.output, model.get_layer(built.cam_layer).output])
+
+
+def _outside(maps: Any, y: Any, recipe: Recipe) -> Any:
+    """The evidence term `[B]` of class maps `[B, h, w, K]`: how far each film's own map lies outside its mask."""
+    from keras import ops
+
+    from medimg_core.training.losses import evidence_inside, softmax_inside
+
+    if recipe.form == "one_of":
+        own = ops.one_hot(ops.argmax(y["target"], axis=-1), recipe.classes, dtype=maps.dtype)
+        sign = ops.ones_like(own[:, 0])
+        class_map = ops.sum(maps * own[:, None, None, :], axis=-1)
+    else:
+        # Of grades the first step: any sign of the disease.
+        sign = ops.sign(y["target"][:, 0] - 0.5)
+        class_map = maps[..., 0]
+    if recipe.loss.evidence_form == "softmax":
+        return softmax_inside(class_map * sign[:, None, None], y["mask"])
+    return evidence_inside(class_map, y["mask"], sign)
 
 
 def _fit_head(model: Any, built: Built, recipe: Recipe, train: list[Films], progress: Progress) -> None:
@@ -167,11 +199,11 @@ def _tensorboard(work: Path) -> list[Any]:
 
 
 def _watch(recipe: Recipe, built: Built, val: Films, work: Path, first: int, progress: Progress) -> Any:
-    """A callback that logs the AUROC on val per set, keeps the chosen weights, stops early and reports."""
+    """A callback that logs the AUROC on val per set (`watched`), keeps the chosen weights, stops early and reports."""
     import keras
 
     sets = sorted({record.set for record in val.records})
-    positive = np.array([record.positive for record in val.records])
+    truth = np.array([record.index for record in val.records])
     where = np.array([record.set for record in val.records])
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -185,8 +217,8 @@ def _watch(recipe: Recipe, built: Built, val: Films, work: Path, first: int, pro
                 progress("Training", (self.epoch + batch / max(1, self.params["steps"])) / recipe.schedule.epochs)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            scores = logits(built.model, val.grids, recipe.input)[:, 0]
-            reached = {name: auroc(scores[where == name], positive[where == name]) for name in sets}
+            scores = logits(built.model, val.grids, recipe.input)
+            reached = {name: watched(recipe.form, scores[where == name], truth[where == name]) for name in sets}
             row = {"epoch": epoch + 1, "loss": float((logs or {}).get("loss", np.nan)), **reached}
             _append(work / "log.csv", {**row, "seconds": time.monotonic() - self.epoch_start})
             built.model.save_weights(work / "last.weights.h5")

@@ -32,17 +32,36 @@ def evidence_inside(class_map: Tensor, mask: Tensor, sign: Tensor) -> Tensor:
     return -ops.log((inside + _EPSILON) / (ops.sum(evidence, axis=(1, 2)) + _EPSILON))
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy with soft targets: sigmoid for one logit, softmax for more.
+def softmax_inside(class_map: Tensor, mask: Tensor) -> Tensor:
+    """Minus the logarithm of the softmax mass of a class map that lies inside a mask.
+
+    Where `evidence_inside` is content with any positive place inside, the softmax asks the largest values to be there.
 
     Args:
-        logits, targets: `[B, K]`; for K > 1 the targets of a row sum to 1.
+        class_map: `[B, h, w]`, feature maps times the head's weights for the film's own class.
+        mask: `[B, h, w]` in [0, 1], share of each cell inside the mask.
+
+    Returns:
+        `[B]`, at least 0; 0 when the whole mass lies inside.
+    """
+    from keras import ops
+
+    flat = ops.reshape(class_map, (ops.shape(class_map)[0], -1))
+    inside = ops.sum(ops.softmax(flat, axis=-1) * ops.reshape(mask, (ops.shape(mask)[0], -1)), axis=-1)
+    return -ops.log(inside + _EPSILON)
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, exclusive: bool = False) -> Tensor:
+    """Cross-entropy with soft targets: sigmoids, their mean, or one softmax where the classes exclude each other.
+
+    Args:
+        logits, targets: `[B, K]`; where they exclude each other the targets of a row sum to 1.
 
     Returns:
         `[B]`.
     """
     from keras import ops
 
-    if logits.shape[-1] == 1:
-        return ops.mean(ops.softplus(logits) - targets * logits, axis=-1)
-    return -ops.sum(targets * ops.log_softmax(logits, axis=-1), axis=-1)
+    if exclusive:
+        return -ops.sum(targets * ops.log_softmax(logits, axis=-1), axis=-1)
+    return ops.mean(ops.softplus(logits) - targets * logits, axis=-1)

@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from medimg_core.catalog import Form, form_of
 from medimg_core.errors import BadRequest
 from medimg_core.types import InputSpec, Window
 
@@ -18,7 +19,8 @@ class DataRule:
 
     Attributes:
         set: folder of the set below the data folder.
-        column: column with the truth; `targets` maps its values to targets in [0, 1], other rows have no truth.
+        column: column with the truth; `targets` maps its values to targets: in [0, 1] for a yes/no question, else the
+            number of the kind or grade. Other rows have no truth.
         weak_column, weak_targets: soft targets for training rows without a truth, from a column that is often wrong.
         weak_weight: weight of such rows in the loss.
         draws: films drawn per epoch; 0 draws as many as there are.
@@ -26,6 +28,7 @@ class DataRule:
         balance_power: 0 draws films as they come, 1 draws every combination equally often.
         mask: column with the mask file that the evidence for the film's own class should lie in.
         box_label: label of the boxes that the evidence of positive films should lie in.
+        leave_out: column -> values whose rows do not train (calipers that tell the answer); val and test keep them.
     """
 
     set: str
@@ -39,11 +42,16 @@ class DataRule:
     balance_power: float = 0.7
     mask: str = ""
     box_label: str = ""
+    leave_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """Which body, from which weights, cut after which layer (`cut`; empty takes the whole body).
+
+    `weights` is `imagenet`, `none`, a .weights.h5 file of the body, or `models/<name>`: the body of a model that was
+    trained before. `fine` names an earlier layer with twice the resolution that joins the features (Lin et al., CVPR
+    2017), so that the map has cells of half the size; `fine_width` is the number of its channels.
 
     `frozen_until` names the last layer, counted from the input, that never learns: the first layers of an ImageNet
     body know edges already, cost most of the time, and on few films only learn these films by heart.
@@ -52,16 +60,22 @@ class Network:
     architecture: str
     weights: str = "none"
     cut: str = ""
+    fine: str = ""
+    fine_width: int = 160
     frozen_until: str = ""
     dropout: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Label smoothing (total width) and the weight of the evidence term (`losses.evidence_inside`)."""
+    """Label smoothing (total width) and the weight of the evidence term.
+
+    `evidence_form` is `share` (`losses.evidence_inside`) or `softmax` (`losses.softmax_inside`).
+    """
 
     smoothing: float = 0.0
     evidence: float = 0.0
+    evidence_form: Literal["share", "softmax"] = "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +106,8 @@ class Augment:
         shift: largest move, as a share of the side.
         gamma, contrast: deviation of the logarithm of the exponent and of the factor.
         brightness: deviation of the offset.
-        blur, sharpen, noise, erase, markers, flip: probability of each.
+        tint: deviation of the logarithm of a factor for every channel apart.
+        blur, sharpen, noise, erase, markers, flip, flip_rows: probability of each; `flip_rows` turns it upside down.
         mix: share of films blended with another one of the batch, targets alike (mixup, Zhang et al., ICLR 2018);
             the evidence term leaves them out.
     """
@@ -104,18 +119,23 @@ class Augment:
     gamma: float = 0.0
     contrast: float = 0.0
     brightness: float = 0.0
+    tint: float = 0.0
     blur: float = 0.0
     sharpen: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
     markers: float = 0.0
     flip: float = 0.0
+    flip_rows: float = 0.0
     mix: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One training, complete. `card` holds the words and rules that the export writes on the card."""
+    """One training, complete. `card` holds the words and rules that the export writes on the card.
+
+    `form` says how the network answers, with `classes` kinds or grades; `colour` keeps the three channels of a picture.
+    """
 
     name: str
     seed: int
@@ -126,6 +146,14 @@ class Recipe:
     schedule: Schedule
     augment: Augment
     card: Mapping[str, Any]
+    form: Form = "yes_no"
+    classes: int = 2
+    colour: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """Number of logits of the main answer."""
+        return {"yes_no": 1, "one_of": self.classes, "grade": self.classes - 1}[self.form]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -155,9 +183,11 @@ def _recipe(raw: dict[str, Any]) -> Recipe:
     if "zoom" in augment:
         low, high = augment["zoom"]
         augment["zoom"] = (float(low), float(high))
-    rules = tuple(DataRule(**{**rule, "balance": tuple(rule.get("balance", ("target",)))}) for rule in raw["data"])
+    rules = tuple(_rule(rule) for rule in raw["data"])
     if not rules:
         raise ValueError("it names no data set")
+    card = raw.get("card", {})
+    classes = len(card.get("classes", ("", "")))
     return Recipe(
         name=raw["name"],
         seed=int(raw["seed"]),
@@ -167,5 +197,13 @@ def _recipe(raw: dict[str, Any]) -> Recipe:
         loss=Loss(**raw.get("loss", {})),
         schedule=Schedule(**raw.get("schedule", {})),
         augment=Augment(**augment),
-        card=raw.get("card", {}),
+        card=card,
+        form=form_of(card.get("task", "classification"), classes),
+        classes=classes,
+        colour=bool(raw.get("colour", False)),
     )
+
+
+def _rule(raw: dict[str, Any]) -> DataRule:
+    left_out = {name: tuple(values) for name, values in raw.get("leave_out", {}).items()}
+    return DataRule(**{**raw, "balance": tuple(raw.get("balance", ("target",))), "leave_out": left_out})

@@ -14,15 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from medimg_core.catalog import Population, read_card, write_hashes
+from medimg_core.catalog import Calibration, ModelCard, Population, StatementFit, read_card, write_hashes
 from medimg_core.errors import BadTable
 from medimg_core.imaging import prepare
 from medimg_core.inference.runtime import Runtime
 from medimg_core.training import card as cards
-from medimg_core.training import loop, measure
+from medimg_core.training import figures, loop, measure
 from medimg_core.training.calibrate import Fitted, fit_population
 from medimg_core.training.data import Films, Progress, Record, load_films, read_manifest
 from medimg_core.training.recipe import Recipe, read_recipe
+from medimg_core.training.shortcuts import Judge
 from medimg_core.types import FloatArray, Image, InputSpec
 
 _FEW = 2000
@@ -68,7 +69,8 @@ def train(
         return router_export.train(recipe_path, data_folder, out_folder, lambda line: progress(line, 0.0))
     material = gather(read_recipe(recipe_path), data_folder)
     work = work or Path("work") / f"{material.recipe.name}_{_fingerprint(material):08x}"
-    films = [load_films(part, material.recipe.input, progress, work.parent / "cache") for part in _seen(material)]
+    cache, grey = work.parent / "cache", not material.recipe.colour
+    films = [load_films(part, material.recipe.input, progress, cache, grey) for part in _seen(material)]
     trained = loop.fit(
         material.recipe,
         [part.take(lambda r: r.split == "train") for part in films],
@@ -101,7 +103,7 @@ def gather(recipe: Recipe, data_folder: Path) -> Material:
         parts = tuple(read_manifest(data_folder / rule.set, rule, recipe.seed) for rule in recipe.data)
         material = Material(recipe, parts)
     for split in ("train", "val"):
-        classes = {r.positive for r in material.split(split)}
+        classes = {r.index for r in material.split(split)}
         if len(classes) < 2:
             raise BadTable(
                 f"The split {split} does not hold films of both classes.",
@@ -122,13 +124,15 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
     cards.write_card(out_folder, recipe, built, [cards.population(rule, cards.UNFITTED, False) for rule in rules])
     write_hashes(out_folder)
     runtime = _runtime(out_folder)
+    card = runtime.card
 
     val = measure.ask(runtime, material.split("val"), progress)
-    fitted = {name: _fit(val, name, recipe) for name in {rule["set"] for rule in rules}}
+    fitted = {rule["set"]: _fit(_of(val, rule), card, recipe.seed) for rule in rules}
+    populations = [_population(rule, fitted[rule["set"]], card) for rule in rules]
     test = measure.ask(runtime, material.split("test"), progress, final=True)
-    populations = [cards.population(rule, fitted[rule["set"]], False) for rule in rules]
-    sets = _test_sets(recipe, populations, test)
-    populations = [replace(p, fit_for_use=p.id in sets and measure.fit_for_use(sets[p.id])) for p in populations]
+    sets = _test_sets(material, card, populations, test)
+    fit = {p.id: p.id in sets and figures.fit_for_use(sets[p.id], card.form) for p in populations}
+    populations = [replace(p, fit_for_use=fit[p.id]) for p in populations]
     cards.write_card(out_folder, recipe, built, populations)
     content = {
         **cards.provenance(
@@ -137,7 +141,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
             trained.seconds,
         ),
         "test_sets": sets,
-        "val": {p.id: measure.calibration_on(_of(val, rule), p) for p, rule in zip(populations, rules, strict=True)},
+        "val": {p.id: _on_val(_of(val, rule), card, p) for p, rule in zip(populations, rules, strict=True)},
         "saliency_scales": {k: round(v, 6) for k, v in measure.saliency_scales(test).items()},
         "cost": _cost(built.model.count_params(), out_folder, runtime, golden[0]),
     }
@@ -193,42 +197,65 @@ def _of(answers: Sequence[measure.Answer], rule: Mapping[str, Any]) -> tuple[mea
 
 
 def _in(answers: Sequence[measure.Answer], rule: Mapping[str, Any]) -> tuple[measure.Answer, ...]:
-    views = rule.get("views", ())
-    return tuple(a for a in _of(answers, rule) if not views or a.record.view in views)
-
-
-def _class_ids(recipe: Recipe) -> tuple[str, str]:
-    return recipe.card["classes"][0]["id"], recipe.card["classes"][1]["id"]
-
-
-def _fit(val: Sequence[measure.Answer], name: str, recipe: Recipe) -> Fitted:
-    films = [a for a in val if a.record.set == name]
-    return fit_population(
-        np.array([a.logit for a in films], np.float64),
-        np.array([a.record.positive for a in films]),
-        np.array([a.record.patient for a in films]),
-        _class_ids(recipe),
-        recipe.seed,
+    """The answers to the films that a rule's `views` and `where` let through."""
+    where = {**({"view": rule["views"]} if rule.get("views") else {}), **rule.get("where", {})}
+    return tuple(
+        a for a in answers if all(figures.value_of(a.record, name) in values for name, values in where.items())
     )
 
 
+def _fit(films: Sequence[measure.Answer], card: ModelCard, seed: int) -> Fitted:
+    return fit_population(
+        np.array([a.logits[: card.main_outputs] for a in films], np.float64),
+        np.array([a.record.index for a in films], np.intp),
+        np.array([a.record.patient for a in films]),
+        card,
+        seed,
+    )
+
+
+def _population(rule: Mapping[str, Any], fitted: Fitted, card: ModelCard) -> Population:
+    """A population with what val says about it; a statement about grades is a step of the scale."""
+    statements = {
+        q.id: StatementFit(fitted.steps[q.output], fitted.operating_points[1].threshold, fitted.prevalence, fitted.n)
+        for q in card.statements
+        if card.form == "grade" and q.output == card.positive - 1
+    }
+    return cards.population(rule, fitted, False, statements)
+
+
+def _on_val(films: Sequence[measure.Answer], card: ModelCard, population: Population) -> dict[str, Any]:
+    """Calibration on the films that it was fitted on, before and after."""
+    plain = replace(population, calibration=Calibration(), steps=tuple(Calibration() for _ in population.steps))
+    before = figures.calibration(figures.judge(films, card, plain))
+    return figures.calibration(figures.judge(films, card, population)) | {"ece_before": before["ece"]}
+
+
 def _test_sets(
-    recipe: Recipe, populations: Sequence[Population], test: Sequence[measure.Answer]
+    material: Material, card: ModelCard, populations: Sequence[Population], test: Sequence[measure.Answer]
 ) -> dict[str, dict[str, Any]]:
-    """One entry a population, and one for each group of populations that the recipe pools."""
-    classes = _class_ids(recipe)
-    films = {rule["id"]: _in(test, rule) for rule in recipe.card["populations"]}
-    first = {p.id: p for p in populations}
+    """One entry a population, one for each group of populations that the recipe pools, and its further tests."""
+    rules = material.recipe.card
+    films = {rule["id"]: _in(_of(test, rule), rule) for rule in rules["populations"]}
+    known = {p.id: p for p in populations}
     wanted = [(p.id, p.title, films[p.id], p) for p in populations]
     wanted += [
-        (pool["id"], pool["title"], tuple(a for i in pool["of"] for a in films[i]), first[pool["of"][0]])
-        for pool in recipe.card.get("pooled", ())
+        (pool["id"], pool["title"], tuple(a for i in pool["of"] for a in films[i]), known[pool["of"][0]])
+        for pool in rules.get("pooled", ())
     ]
+    for extra in rules.get("tests", ()):
+        rule = next(r for r in rules["populations"] if r["id"] == extra["population"])
+        wanted.append((extra["id"], extra["title"], _in(_of(test, rule), extra), known[extra["population"]]))
     return {
-        id_: measure.measured_set(title, answers, population, classes)
+        id_: figures.measured_set(title, answers, card, population, rules, _judge(material, answers[0].record.set))
         for id_, title, answers, population in wanted
-        if len({a.record.positive for a in answers}) == 2
+        if len({a.record.index for a in answers}) >= 2
     }
+
+
+def _judge(material: Material, set_: str) -> Judge:
+    names = tuple(material.recipe.card.get("shortcuts", ("view", "width", "aspect")))
+    return Judge(tuple(r for r in material.split("train") if r.set == set_), names)
 
 
 def _own_card(material: Material) -> dict[str, Any]:

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from medimg_core.catalog import Calibration
+from medimg_core.catalog import Calibration, ModelCard, ModelClass
 from medimg_core.metrics import ece, ece_null_95
 from medimg_core.training.calibrate import (
+    class_limits,
     conformal_limits,
     fit_calibration,
     fit_population,
+    fit_temperature,
     operating_points,
     probabilities,
+    softmax,
 )
+from medimg_core.types import InputSpec
 
 RNG = np.random.default_rng(0)
 N = 4000
@@ -20,6 +26,32 @@ TRUE_TEMPERATURE, TRUE_SHIFT = 2.5, -0.7
 LOGITS = RNG.normal(0, 4, N)
 POSITIVE = RNG.random(N) < 1 / (1 + np.exp(-(LOGITS / TRUE_TEMPERATURE + TRUE_SHIFT)))
 PATIENTS = np.array([f"p{i}" for i in range(N)])
+
+
+def card_of(*classes: str, task: str = "classification", positive: int = 1) -> ModelCard:
+    """A card that says how an answer is given, and nothing else."""
+    return ModelCard(
+        name="drawn",
+        folder=Path("drawn"),
+        version="0",
+        title="",
+        task=task,
+        modality="CT",
+        baseline=False,
+        second_opinion=None,
+        classes=tuple(ModelClass(name, name, "") for name in classes),
+        positive=positive,
+        outputs=len(classes),
+        input=InputSpec(8, 8),
+        cam_layer="",
+        head="pooled",
+        gate=None,
+        licence="open",
+        populations=(),
+        default_population="all",
+        label_map={},
+        text={},
+    )
 
 
 def test_it_finds_the_temperature_and_shift_that_made_the_labels() -> None:
@@ -123,4 +155,53 @@ def test_the_decided_class_is_always_in_the_set() -> None:
 
 def test_one_class_cannot_be_calibrated() -> None:
     with pytest.raises(ValueError, match="both classes"):
-        fit_population(np.zeros(3), np.ones(3, bool), PATIENTS[:3], ("no", "yes"))
+        fit_population(np.zeros((3, 1)), np.ones(3, np.intp), PATIENTS[:3], card_of("no", "yes"))
+
+
+def drawn_kinds(n: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are too certain by a temperature, and kinds drawn from what they should have said."""
+    rng = np.random.default_rng(5)
+    logits = rng.normal(0, 3, (n, 3))
+    p = softmax(logits / temperature)
+    return logits, (rng.random((n, 1)) > p.cumsum(axis=1)).sum(axis=1)
+
+
+def test_the_temperature_of_several_kinds_is_found() -> None:
+    logits, truth = drawn_kinds(4000, 2.0)
+    fitted = fit_temperature(logits, truth, PATIENTS, draws=50)
+    assert fitted.temperature == pytest.approx(2.0, rel=0.06)
+    assert fitted.shift == 0.0
+    assert len(fitted.draws) == 50
+    assert min(t for t, _ in fitted.draws) < fitted.temperature < max(t for t, _ in fitted.draws)
+
+
+def test_several_kinds_have_limits_that_cover() -> None:
+    logits, truth = drawn_kinds(4000, 1.0)
+    fitted = fit_population(logits[:2000], truth[:2000], PATIENTS[:2000], card_of("a", "b", "c"))
+    scores = softmax(logits[2000:] / fitted.calibration.temperature)
+    for k, name in enumerate("abc"):
+        own = truth[2000:] == k
+        assert (1 - scores[own, k] <= fitted.conformal[name]).mean() == pytest.approx(0.9, abs=0.04)
+    assert fitted.prevalence == pytest.approx((truth[:2000] == 1).mean())
+    assert fitted.steps == ()
+
+
+def test_eight_films_cannot_leave_a_class_out() -> None:
+    scores = np.tile([[0.9, 0.1]], (17, 1))
+    truth = np.repeat([0, 1], [9, 8])
+    # ceil(10 * 0.9) = 9 of 9; ceil(9 * 0.9) = 9 of 8.
+    assert class_limits(scores, truth, ("a", "b")) == {"a": pytest.approx(0.1), "b": 1.0}
+
+
+def test_every_step_of_a_scale_has_its_own_calibration() -> None:
+    rng = np.random.default_rng(2)
+    severity = rng.normal(0, 2, 3000)
+    grade = (severity + rng.logistic(0, 1, 3000) > np.array([[-1.0], [0.5], [2.0]])).sum(axis=0)
+    logits = np.stack([severity * 2] * 3, axis=1)
+    card = card_of("none", "mild", "moderate", "severe", task="grading", positive=2)
+    fitted = fit_population(logits, grade, PATIENTS[:3000], card)
+    assert [s.shift for s in fitted.steps] == pytest.approx([1.0, -0.5, -2.0], abs=0.15)
+    assert [s.temperature for s in fitted.steps] == pytest.approx([2.0] * 3, rel=0.1)
+    assert fitted.calibration == fitted.steps[1]
+    assert fitted.prevalence == pytest.approx((grade >= 2).mean())
+    assert set(fitted.conformal) == set(card.class_ids)
