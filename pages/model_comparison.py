@@ -58,7 +58,7 @@ def charts_of(cards: list[ModelCard], test_set: str, curve: str) -> None:
         with st.container(key="forest-box", height="stretch"):
             st.plotly_chart(charts.forest(board), height="stretch", config=PLAIN, key=f"forest-{key}")
         with st.container(key="tables-box", height="stretch"):
-            st.html(comparison.tables(board))
+            st.html(comparison.tables(board, naming.names(cards[0])))
     footer(comparison.provenance(board), naming.licence_mark(*cards))
 
 
@@ -91,7 +91,7 @@ def show() -> None:
         return
     board = dashboard(compared, chosen)
     head.html(comparison.verdict(board))
-    st.html(comparison.summary(board))
+    st.html(comparison.summary(board, naming.names(compared[0])))
     charts_of(compared, chosen, curve)
 
 

@@ -140,7 +140,9 @@ def cost(board: Dashboard) -> go.Figure:
     quality = [model.metrics["auroc"] for model in board.models]
     ends = (min(times) / 2.5, max(times) * 2.5)
     floor = max(0.0, min(q.low for q in quality) - 0.06)
-    fig = _house("Cost against quality", "ms per film, 2 cores (log)", "AUROC", y_range=(floor, 1.0 + (1 - floor) / 20))
+    fig = _house(
+        "Cost against quality", "ms per image, 2 cores (log)", "AUROC", y_range=(floor, 1.0 + (1 - floor) / 20)
+    )
     step = 0.02 if floor > 0.85 else 0.05 if floor > 0.7 else 0.1
     fig.update_yaxes(tickvals=[round(t, 2) for t in np.arange(1.0, floor, -step)])
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if ends[0] <= t <= ends[1]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from medimg_core.catalog import ModelCard
 from medimg_core.types import Interval
@@ -65,22 +66,23 @@ def _cost(board: Dashboard) -> str:
     first, second = (float(model.cost["predict_ms"]) for model in board.models[:2])
     if min(first, second) <= 0:
         return ""
-    return f"It takes {first:.1f} ms a film, the other {second:.1f} ms."
+    return f"It takes {first:.1f} ms an image, the other {second:.1f} ms."
 
 
-def summary(board: Dashboard) -> str:
+def summary(board: Dashboard, labels: Mapping[str, str] = MappingProxyType({})) -> str:
     """Which films, how many, how the intervals were made."""
+    positives = "" if board.form == "one_of" else f", {board.positives:,} {escape(_side(board, labels))}"
     return (
-        f"<span class='mi q'>{count(board.n)} images of {board.patients:,} patients, {board.positives:,} "
-        f"{escape(_side(board))}; 95 % intervals over patients</span>"
+        f"<span class='mi q'>{count(board.n)} images of {board.patients:,} patients{positives}; "
+        "95 % intervals over patients</span>"
     )
 
 
-def _side(board: Dashboard) -> str:
-    """The positive side in words: `with pneumonia`, `of grade 2 or more`, `glioma`."""
+def _side(board: Dashboard, labels: Mapping[str, str]) -> str:
+    """The positive side in words: `with pneumonia`, `of grade 2 or more`."""
     if board.form == "grade":
         return f"of grade {board.classes.index(board.positive)} or more"
-    return f"with {board.positive}" if board.form == "yes_no" else board.positive
+    return f"with {labels.get(board.positive, board.positive)}"
 
 
 def different(first: ModelCard, second: ModelCard) -> str:
@@ -95,20 +97,28 @@ def different(first: ModelCard, second: ModelCard) -> str:
     return _verdict(cause, "Choose another model to compare with.")
 
 
-def tables(board: Dashboard) -> str:
-    """Figures at the balanced operating point, confusion matrices and paired differences."""
+def tables(board: Dashboard, labels: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Figures at the balanced operating point, confusion matrices and paired differences.
+
+    Args:
+        labels: class -> its words; the identifier where there are none.
+    """
     head = "".join(f"<th class='{'n' if i else ''}'>{name}</th>" for i, name in enumerate(_COLUMNS))
     rows = "".join(_row(model) for model in board.models)
     pairs = "".join(_pair(pair) for pair in board.pairs)
     title = "At the balanced operating point" if board.form == "yes_no" else "Figures of the decisions"
-    confusions = _confusions(board) if board.form == "yes_no" else "".join(_matrix(board, m) for m in board.models)
+    confusions = (
+        _confusions(board, labels)
+        if board.form == "yes_no"
+        else "".join(_matrix(board, m, labels) for m in board.models)
+    )
     return f"<div class='mi mi-tables'><h3>{title}</h3><table><tr>{head}</tr>{rows}</table>{confusions}{pairs}</div>"
 
 
-def _matrix(board: Dashboard, model: ModelResult) -> str:
+def _matrix(board: Dashboard, model: ModelResult, labels: Mapping[str, str]) -> str:
     """The confusion matrix of several kinds or grades: rows the truth, columns the decision."""
     return f"<h3 class='next'>Confusion matrix, {escape(short_name(model))}</h3>" + matrix(
-        [name.replace("_", " ") for name in board.classes], model.matrix.tolist()
+        [labels.get(name, name) for name in board.classes], model.matrix.tolist()
     )
 
 
@@ -147,9 +157,9 @@ def _cell(figure: Interval | None) -> str:
     return f"<td class='n'>{figure.value:.2f}<small>{span(figure)}</small></td>"
 
 
-def _confusions(board: Dashboard) -> str:
+def _confusions(board: Dashboard, labels: Mapping[str, str]) -> str:
     """One small table: for each model what was decided on films with and without the finding."""
-    positive = escape(board.positive)
+    positive = escape(labels.get(board.positive, board.positive))
     head = (
         f"<tr><th>Decision against truth</th><th class='n'>{positive} found</th><th class='n'>{positive} missed</th>"
         "<th class='n'>called wrongly</th><th class='n'>left out rightly</th></tr>"
@@ -161,7 +171,7 @@ def _confusions(board: Dashboard) -> str:
         + "</tr>"
         for m in board.models
     )
-    return f"<h3 class='next'>Confusion matrix, films</h3><table>{head}{body}</table>"
+    return f"<h3 class='next'>Confusion matrix, images</h3><table>{head}{body}</table>"
 
 
 def _pair(pair: PairResult) -> str:
@@ -183,7 +193,7 @@ def _pair(pair: PairResult) -> str:
         for a, b, c, d in rows
     )
     return (
-        f"<h3 class='next'>{escape(pair.first)} against {escape(pair.second)}, same {pair.n:,} films</h3><table>"
+        f"<h3 class='next'>{escape(pair.first)} against {escape(pair.second)}, same {pair.n:,} images</h3><table>"
         "<tr><th>Paired difference</th><th class='n'>95 % interval</th><th class='n'>p</th><th class='n'>test</th></tr>"
         f"{body}</table>"
     )
