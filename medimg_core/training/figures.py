@@ -15,6 +15,7 @@ from medimg_core.inference.calibration import decide, prediction_set, probabilit
 from medimg_core.metrics.intervals import bootstrap, percentile_interval
 from medimg_core.training.data import Record, data_hash
 from medimg_core.training.measure import Answer
+from medimg_core.training.recipe import Recipe
 from medimg_core.training.shortcuts import Judge, shortcuts
 from medimg_core.types import Interval
 
@@ -91,7 +92,7 @@ def measured_set(
     answers: Sequence[Answer],
     card: ModelCard,
     population: Population,
-    rules: Mapping[str, Any],
+    recipe: Recipe,
     judge_: Judge,
 ) -> dict[str, Any]:
     """The entry of one test set in `evaluation.json`.
@@ -101,7 +102,7 @@ def measured_set(
         answers: all films of the set, at least two classes present.
         card: says how the answer is given.
         population: whose calibration and operating points are used.
-        rules: the recipe's `[card]`, which names subgroups and what the maps are held against.
+        recipe: its `[card]` names subgroups and what the maps are held against, its statements where their truth is.
         judge_: predicts the label from a shortcut, as learned on train.
     """
     found = judge(answers, card, population)
@@ -125,10 +126,12 @@ def measured_set(
             "classes": list(card.class_ids),
             "counts": metrics.confusion_matrix(found.truth, found.decided, len(card.classes)).tolist(),
         },
-        "statements": {q.id: _statement(found, q) for q in card.statements if q.id in population.statements},
-        "subgroups": _subgroups(found, rules.get("subgroups", ("view", "sex"))),
+        "statements": {q.id: _statement(found, q, recipe) for q in card.statements if q.id in population.statements},
+        "subgroups": _subgroups(found, recipe.card.get("subgroups", ("view", "sex"))),
         "shortcuts": shortcuts(found.records, judge_, card),
-        "saliency": saliency(answers, patients, str(rules.get("truth_name", "the outlines of the expert readers"))),
+        "saliency": saliency(
+            answers, patients, str(recipe.card.get("truth_name", "the outlines of the expert readers"))
+        ),
         "failures": _failures(found),
         "predictions": _predictions(found),
     }
@@ -209,12 +212,16 @@ def _undecided(found: Judged) -> dict[str, Any]:
     return block
 
 
-def _statement(found: Judged, question: StatementCard) -> dict[str, Any]:
-    """Figures of a statement on a step of the scale, whose truth the grade itself tells."""
+def _statement(found: Judged, question: StatementCard, recipe: Recipe) -> dict[str, Any]:
+    """Figures of a statement: its truth is the grade itself, or stands in a column of its own."""
     fit = found.population.statements[question.id]
     p = np.array([sigmoid(z, fit.calibration)[0] for z in found.logits[:, question.output]])
-    y = found.truth > question.output
-    return statement_figures(y, p, found.patients, fit.threshold)
+    rule = next((r for r in recipe.statements if r.id == question.id), None)
+    if rule is None:
+        return statement_figures(found.truth > question.output, p, found.patients, fit.threshold)
+    known = np.array([r.value(rule.column) in rule.targets for r in found.records])
+    y = np.array([rule.targets.get(r.value(rule.column), 0.0) > 0.5 for r in found.records])
+    return statement_figures(y[known], p[known], found.patients[known], fit.threshold)
 
 
 def statement_figures(y: Bools, p: Floats, patients: NDArray[np.str_], threshold: float) -> dict[str, Any]:

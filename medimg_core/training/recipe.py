@@ -131,6 +131,16 @@ class Augment:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementRule:
+    """Where the truth of a statement stands: a column of a set, its values mapped to 0 or 1; others have no truth."""
+
+    id: str
+    set: str
+    column: str
+    targets: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One training, complete. `card` holds the words and rules that the export writes on the card.
 
@@ -149,6 +159,7 @@ class Recipe:
     form: Form = "yes_no"
     classes: int = 2
     colour: bool = False
+    statements: tuple[StatementRule, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -201,6 +212,7 @@ def _recipe(raw: dict[str, Any]) -> Recipe:
         form=form_of(card.get("task", "classification"), classes),
         classes=classes,
         colour=bool(raw.get("colour", False)),
+        statements=tuple(StatementRule(**rule) for rule in raw.get("statements", ())),
     )
 
 

@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 from medimg_core import metrics
 from medimg_core.catalog import ModelCard
 from medimg_core.training.data import Record, read_image
+from medimg_core.training.linear import Floats, ridge_logistic
 from medimg_core.types import Interval
-
-Floats = NDArray[np.float64]
-
-_RIDGE = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,25 +109,12 @@ def _features(records: Sequence[Record], parts: Sequence[str], known: Sequence[R
     return np.concatenate(columns, axis=1)
 
 
-def _regress(seen: Floats, y: NDArray[np.bool_], asked: Floats, steps: int = 30) -> Floats:
-    """Logits of a ridge logistic regression by Newton's method; a constant where one side is missing."""
-    if y.all() or not y.any():
-        return np.zeros(len(asked))
+def _regress(seen: Floats, y: NDArray[np.bool_], asked: Floats) -> Floats:
+    """Logits of `asked` by the regression that `seen` teaches; values far outside what was seen are held back."""
+    slope, intercept = ridge_logistic(seen, y)
     mean, spread = seen.mean(axis=0), seen.std(axis=0) + 1e-9
-    x, z = ((part - mean) / spread for part in (seen, asked))
-    x, z = (np.column_stack([np.ones(len(part)), np.clip(part, -8, 8)]) for part in (x, z))
-    beta = np.zeros(x.shape[1])
-    penalty = np.full(x.shape[1], _RIDGE)
-    penalty[0] = 0
-    for _ in range(steps):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        gradient = x.T @ (p - y) + penalty * beta
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta - step
-        if np.abs(step).max() < 1e-8:
-            break
-    return np.asarray(z @ beta, np.float64)
+    held = np.clip(asked, mean - 8 * spread, mean + 8 * spread)
+    return np.asarray(held @ slope + intercept, np.float64)
 
 
 def _colour(record: Record) -> list[float]:

@@ -20,10 +20,11 @@ from medimg_core.imaging import prepare
 from medimg_core.inference.runtime import Runtime
 from medimg_core.training import card as cards
 from medimg_core.training import figures, loop, measure
-from medimg_core.training.calibrate import Fitted, fit_population
+from medimg_core.training.calibrate import Fitted, fit_calibration, fit_population, operating_points, probabilities
 from medimg_core.training.data import Films, Progress, Record, load_films, read_manifest
-from medimg_core.training.recipe import Recipe, read_recipe
+from medimg_core.training.recipe import Recipe, StatementRule, read_recipe
 from medimg_core.training.shortcuts import Judge
+from medimg_core.training.statements import with_statements
 from medimg_core.types import FloatArray, Image, InputSpec
 
 _FEW = 2000
@@ -78,7 +79,8 @@ def train(
         work,
         progress,
     )
-    return finish(material, trained, out_folder, progress)
+    told = replace(trained, built=with_statements(trained.built, material.recipe, films))
+    return finish(material, told, out_folder, progress)
 
 
 def _task(recipe_path: Path) -> str:
@@ -128,7 +130,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
 
     val = measure.ask(runtime, material.split("val"), progress)
     fitted = {rule["set"]: _fit(_of(val, rule), card, recipe.seed) for rule in rules}
-    populations = [_population(rule, fitted[rule["set"]], card) for rule in rules]
+    populations = [_population(rule, fitted[rule["set"]], card, _of(val, rule), recipe) for rule in rules]
     test = measure.ask(runtime, material.split("test"), progress, final=True)
     sets = _test_sets(material, card, populations, test)
     fit = {p.id: p.id in sets and figures.fit_for_use(sets[p.id], card.form) for p in populations}
@@ -214,14 +216,30 @@ def _fit(films: Sequence[measure.Answer], card: ModelCard, seed: int) -> Fitted:
     )
 
 
-def _population(rule: Mapping[str, Any], fitted: Fitted, card: ModelCard) -> Population:
+def _population(
+    rule: Mapping[str, Any], fitted: Fitted, card: ModelCard, val: Sequence[measure.Answer], recipe: Recipe
+) -> Population:
     """A population with what val says about it; a statement about grades is a step of the scale."""
     statements = {
         q.id: StatementFit(fitted.steps[q.output], fitted.operating_points[1].threshold, fitted.prevalence, fitted.n)
         for q in card.statements
         if card.form == "grade" and q.output == card.positive - 1
     }
+    for stated in recipe.statements:
+        output = next(q.output for q in card.statements if q.id == stated.id)
+        told = [a for a in val if a.record.set == stated.set and a.record.value(stated.column) in stated.targets]
+        if told:
+            statements[stated.id] = _fit_statement(told, stated, output, recipe.seed)
     return cards.population(rule, fitted, False, statements)
+
+
+def _fit_statement(told: Sequence[measure.Answer], rule: StatementRule, output: int, seed: int) -> StatementFit:
+    z = np.array([a.logits[output] for a in told], np.float64)
+    y = np.array([rule.targets[a.record.value(rule.column)] > 0.5 for a in told])
+    patients = np.array([a.record.patient for a in told])
+    calibration = fit_calibration(z, y, patients, seed=seed)
+    balanced = operating_points(probabilities(z, calibration), y, patients, seed=seed)[1]
+    return StatementFit(calibration, balanced.threshold, float(y.mean()), y.size)
 
 
 def _on_val(films: Sequence[measure.Answer], card: ModelCard, population: Population) -> dict[str, Any]:
@@ -247,7 +265,9 @@ def _test_sets(
         rule = next(r for r in rules["populations"] if r["id"] == extra["population"])
         wanted.append((extra["id"], extra["title"], _in(_of(test, rule), extra), known[extra["population"]]))
     return {
-        id_: figures.measured_set(title, answers, card, population, rules, _judge(material, answers[0].record.set))
+        id_: figures.measured_set(
+            title, answers, card, population, material.recipe, _judge(material, answers[0].record.set)
+        )
         for id_, title, answers, population in wanted
         if len({a.record.index for a in answers}) >= 2
     }

@@ -10,12 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.preprocessing import StandardScaler
 
-from medimg_core.catalog import Calibration, ModelCard, Population
+from medimg_core.catalog import Calibration, ModelCard, Population, StatementCard, StatementFit
 from medimg_core.training import figures
 from medimg_core.training.data import Record
 from medimg_core.training.figures import fit_for_use
+from medimg_core.training.linear import ridge_logistic
 from medimg_core.training.measure import Answer, Pointing, saliency_scales, truth_mask
-from medimg_core.training.shortcuts import Judge, _regress, shortcuts
+from medimg_core.training.recipe import StatementRule, read_recipe
+from medimg_core.training.shortcuts import Judge, shortcuts
 from medimg_core.types import OperatingPoint
 
 PEOPLE = Population(
@@ -28,6 +30,9 @@ PEOPLE = Population(
     0.5,
     True,
 )
+
+
+RECIPE = replace(read_recipe(Path(__file__).resolve().parents[2] / "recipes" / "chest_xray_pneumonia.toml"), card={})
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def card(tiny_model: ModelCard) -> ModelCard:
 
 def measured_set(answers: list[Answer], card: ModelCard, people: Population = PEOPLE) -> dict[str, Any]:
     judge = Judge(tuple(a.record for a in answers), ("view", "width"))
-    return figures.measured_set("Eight films", answers, card, people, {}, judge)
+    return figures.measured_set("Eight films", answers, card, people, RECIPE, judge)
 
 
 def test_figures_by_hand(answers: list[Answer], card: ModelCard) -> None:
@@ -160,7 +165,26 @@ def test_the_regression_equals_ridge_logistic_regression() -> None:
     y = rng.random(200) < 1 / (1 + np.exp(-x[:, 0]))
     scaler = StandardScaler().fit(x)
     reference = LogisticRegression(C=1.0, tol=1e-10).fit(scaler.transform(x), y)
-    np.testing.assert_allclose(_regress(x, y, new), reference.decision_function(scaler.transform(new)), atol=1e-4)
+    slope, intercept = ridge_logistic(x, y)
+    expected = reference.decision_function(scaler.transform(new))
+    np.testing.assert_allclose(new @ slope + intercept, expected, atol=1e-4)
+
+
+def test_a_statement_is_measured_where_its_truth_is_known(answers: list[Answer], card: ModelCard) -> None:
+    question = StatementCard("bacterial", "Rather bacterial", "Rather viral", "", 1, ("yes",))
+    card = replace(card, outputs=2, statements=(question,))
+    people = replace(PEOPLE, statements={"bacterial": StatementFit(Calibration(), 0.5, 0.5, 10)})
+    causes = ["none", "none", "none", "none", "viral", "bacterial", "bacterial", "viral"]
+    films = [
+        Answer(replace(a.record, columns={"cause": cause}), np.array([a.logits[0], z], np.float32), 0.0)
+        for a, cause, z in zip(answers, causes, [0, 0, 0, 0, -1, 2, -2, -3], strict=True)
+    ]
+    recipe = replace(RECIPE, statements=(StatementRule("bacterial", "s", "cause", {"viral": 0, "bacterial": 1}),))
+    judge = Judge(tuple(a.record for a in films), ("view",))
+    row = figures.measured_set("", films, card, people, recipe, judge)["statements"]["bacterial"]
+    assert (row["n"], row["positives"]) == (4, 2)
+    assert row["auroc"]["value"] == 0.75
+    assert (row["sensitivity"]["value"], row["specificity"]["value"]) == (0.5, 1.0)
 
 
 @pytest.mark.parametrize(("area", "alone", "fit"), [(0.79, 0.5, False), (0.85, 0.7, True), (0.85, 0.9, False)])
