@@ -144,6 +144,8 @@ class StatementRule:
 class Recipe:
     """One training, complete. `card` holds the words and rules that the export writes on the card.
 
+    `folds` repeats the training by cross-validation, for the figure only.
+
     `form` says how the network answers, with `classes` kinds or grades; `colour` keeps the three channels of a picture.
     """
 
@@ -160,6 +162,7 @@ class Recipe:
     classes: int = 2
     colour: bool = False
     statements: tuple[StatementRule, ...] = ()
+    folds: int = 0
 
     @property
     def outputs(self) -> int:
@@ -212,6 +215,7 @@ def _recipe(raw: dict[str, Any]) -> Recipe:
         form=form_of(card.get("task", "classification"), classes),
         classes=classes,
         colour=bool(raw.get("colour", False)),
+        folds=int(raw.get("folds", 0)),
         statements=tuple(StatementRule(**rule) for rule in raw.get("statements", ())),
     )
 

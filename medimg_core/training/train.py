@@ -22,6 +22,7 @@ from medimg_core.training import card as cards
 from medimg_core.training import figures, loop, measure
 from medimg_core.training.calibrate import Fitted, fit_calibration, fit_population, operating_points, probabilities
 from medimg_core.training.data import Films, Progress, Record, load_films, read_manifest
+from medimg_core.training.folds import cross_validate
 from medimg_core.training.recipe import Recipe, StatementRule, read_recipe
 from medimg_core.training.shortcuts import Judge
 from medimg_core.training.statements import with_statements
@@ -80,7 +81,20 @@ def train(
         progress,
     )
     told = replace(trained, built=with_statements(trained.built, material.recipe, films))
-    return finish(material, told, out_folder, progress)
+    content = finish(material, told, out_folder, progress)
+    if material.recipe.folds:
+        content |= {"folds": folded(material, work, progress)}
+        cards.write_evaluation(out_folder, content)
+        write_hashes(out_folder)
+    return content
+
+
+def folded(material: Material, work: Path, progress: Progress) -> dict[str, Any]:
+    """The recipe's cross-validation over all films of its first set, the test split included."""
+    recipe = material.recipe
+    known = [record for record in material.parts[0] if record.truth]
+    films = load_films(known, recipe.input, progress, work.parent / "cache", not recipe.colour)
+    return cross_validate(recipe, films, work / "folds", progress)
 
 
 def _task(recipe_path: Path) -> str:
