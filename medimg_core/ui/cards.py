@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from medimg_core.catalog import ModelCard, evaluation, hashes
+from medimg_core.metrics import rates
 from medimg_core.types import Interval
 from medimg_core.ui import naming
 from medimg_core.ui.comparison import matrix
@@ -56,9 +59,9 @@ def _overview_row(card: ModelCard) -> str:
 
 
 def _question(card: ModelCard) -> str:
-    if card.form == "grade":
-        return naming.either([naming.lower(c.title) for c in card.classes])
-    return naming.subject(card)
+    if card.form == "yes_no":
+        return naming.subject(card)
+    return naming.either([naming.lower(title) for title in naming.titles(card).values()])
 
 
 def _capital(text: str) -> str:
@@ -162,24 +165,38 @@ def _use(fit: bool | None) -> str:
 
 
 def _plain_numbers(card: ModelCard, sets: Mapping[str, Any]) -> str:
-    lines = []
-    finding, noun = escape(_finding(card)), naming.noun(card)
-    for population in card.populations:
-        measured = sets.get(population.test_set)
-        if measured is None or not {"sensitivity", "specificity"} <= set(measured["metrics"]):
-            continue
-        found, spared = (_read(measured["metrics"][name]) for name in ("sensitivity", "specificity"))
-        wrong = Interval(1 - spared.value, 1 - spared.high, 1 - spared.low)
-        lines.append(
-            f"<p>{escape(population.title)}: of 100 {noun.many} {finding} it finds {_of_100(found)}; "
-            f"of 100 others it calls {_of_100(wrong)} wrongly.</p>"
-        )
+    shown = [(p.title, sets[p.test_set]) for p in card.populations if p.test_set in sets]
+    lines = [_per_kind(card, *one) if card.form == "one_of" else _two_sides(card, *one) for one in shown]
     point = ", at the balanced point" if card.form == "yes_no" else ""
-    return f"<h2>In plain numbers{point}</h2>{''.join(lines)}" if lines else ""
+    return f"<h2>In plain numbers{point}</h2>{''.join(lines)}" if any(lines) else ""
+
+
+def _two_sides(card: ModelCard, title: str, measured: Mapping[str, Any]) -> str:
+    """How many of the positive side are found, and how many others are called so."""
+    if not {"sensitivity", "specificity"} <= set(measured["metrics"]):
+        return ""
+    found, spared = (_read(measured["metrics"][name]) for name in ("sensitivity", "specificity"))
+    wrong = Interval(1 - spared.value, 1 - spared.high, 1 - spared.low)
+    return (
+        f"<p>{escape(title)}: of 100 {naming.noun(card).many} {escape(_finding(card))} it finds {_of_100(found)}; "
+        f"of 100 others it calls {_of_100(wrong)} wrongly.</p>"
+    )
+
+
+def _per_kind(card: ModelCard, title: str, measured: Mapping[str, Any]) -> str:
+    """Of every kind, how many are found and how many that are called so are; counted over patients."""
+    rows, lines = measured["predictions"], ""
+    truth, decided = np.asarray(rows["label"]), np.asarray(rows["decision"])
+    for index, (name, label) in enumerate(naming.names(card).items()):
+        known = rates(truth == index, decided == name, rows["patient"])
+        parts = [f"of 100 it finds {_of_100(known.sensitivity)}"] if known.sensitivity else []
+        parts += [f"of 100 called so, {_of_100(known.precision)} are"] if known.precision else []
+        lines += f"<p>{escape(title)}, {escape(label)}: {'; '.join(parts) or 'not measured'}.</p>"
+    return lines
 
 
 def _finding(card: ModelCard) -> str:
-    """The positive side: `with pneumonia`, `of grade 2 or more`, `that are a malignant lesion`."""
+    """The positive side: `with pneumonia`, `of grade 2 or more`."""
     if card.form == "grade":
         return f"of grade {card.positive} or more"
     return f"with {naming.names(card)[card.class_ids[card.positive]]}"

@@ -106,7 +106,7 @@ def tables(board: Dashboard, labels: Mapping[str, str] = MappingProxyType({})) -
     head = "".join(f"<th class='{'n' if i else ''}'>{name}</th>" for i, name in enumerate(_COLUMNS))
     rows = "".join(_row(model) for model in board.models)
     pairs = "".join(_pair(pair) for pair in board.pairs)
-    title = "At the balanced operating point" if board.form == "yes_no" else "Figures of the decisions"
+    title = _TITLES[board.form]
     confusions = (
         _confusions(board, labels)
         if board.form == "yes_no"
@@ -134,6 +134,14 @@ def matrix(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
         for i, (name, row) in enumerate(zip(classes, counts, strict=True))
     )
     return f"<table class='matrix'><tr><th>Truth, called</th>{head}</tr>{body}</table>"
+
+
+_TITLES = {
+    "yes_no": "At the balanced operating point",
+    "one_of": "Figures of the decisions, means over the kinds",
+    "grade": "Figures of the decisions",
+}
+"""Form -> title of the table."""
 
 
 def _row(model: ModelResult) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from medimg_core.catalog import ModelCard, StatementCard
 from medimg_core.types import Interval, Statement
 from medimg_core.ui import naming
-from medimg_core.ui.words import bare_range, capitalised, counted, figure, figure_range, percent, percent_range
+from medimg_core.ui.words import bare_range, capitalised, counted, figure, figure_range, percent
 from medimg_core.workflows.diagnose import TestFigures, Undecided
 
 
@@ -43,9 +43,9 @@ def prediction_set(card: ModelCard, inside: Sequence[str], coverage: Interval | 
     """Which answers cannot be left out, and how often such sets held the truth on test images."""
     measured = ""
     if coverage is not None:
-        n = f" ({counted(coverage.n)})" if coverage.n else ""
-        spread = percent_range(coverage.low, coverage.high)
-        measured = f" {percent(coverage.value)} of such sets held the truth, interval {spread}{n}."
+        n = f", {counted(coverage.n)}" if coverage.n else ""
+        known = f"{percent(coverage.value)} ({bare_range(coverage.low, coverage.high)}{n})"
+        measured = f" {known} of such sets held the truth."
     if len(inside) == 1:
         return f"**{capitalised(naming.names(card)[inside[0]])}** only.{measured}"
     said = capitalised(naming.either(_open(card, inside)))
@@ -54,14 +54,14 @@ def prediction_set(card: ModelCard, inside: Sequence[str], coverage: Interval | 
 
 def undecided(found: Undecided, noun: naming.Noun) -> str:
     """How often the model is not sure, and how often it errs when it is and when it is not."""
-    n = f" ({counted(found.share.n)})" if found.share.n else ""
-    said = f"On {_of_100(found.share)} of 100 {noun.many}{n}."
     errors = [
-        f"{when} it errs in {_of_100(rate)} of 100"
-        for when, rate in (("when sure", found.error_when_sure), ("when not sure", found.error_when_unsure))
+        f"{_of_100(rate)} {when}"
+        for when, rate in (("when sure", found.error_when_sure), ("when not", found.error_when_unsure))
         if rate is not None
     ]
-    return f"{said} {capitalised(', '.join(errors))}." if errors else said
+    n = f", {counted(found.share.n)}" if found.share.n else ""
+    said = f"On {_of_100(found.share)} of 100 {noun.many}"
+    return f"{said}. It errs in {' and in '.join(errors)}, of 100{n}." if errors else f"{said}{n}."
 
 
 def called(card: ModelCard, decision: str, figures: TestFigures, noun: naming.Noun) -> str:

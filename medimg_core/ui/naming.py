@@ -93,12 +93,11 @@ def lower(text: str) -> str:
 
 
 def subject(card: ModelCard) -> str:
-    """What a model is asked about: `haemorrhage`, `glioma, meningioma or pituitary tumour`, `the grade`."""
+    """What a model is asked about: `haemorrhage`, `tumour type`, `the grade of diabetic retinopathy`."""
     if card.form == "yes_no":
         return condition(card)
-    if card.form == "grade":
-        return f"the grade of {lower(card.title.partition(' on ')[0])}"
-    return either(list(names(card).values()))
+    title = lower(card.title.partition(" on ")[0])
+    return f"the grade of {title}" if card.form == "grade" else title
 
 
 def either(parts: list[str]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
 import streamlit as st
 
+from medimg_core.inference.spread import spread
 from medimg_core.ui import forms, session
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.jobs import Job
@@ -14,9 +12,8 @@ from medimg_core.ui.jobs import Job
 
 def line(answer: Answer) -> None:
     """The line below the panel; nothing for an answer that gives no number to rely on."""
-    if answer.state in ("refused", "unfit") or find_spec("medimg_core.inference.spread") is None:
+    if answer.state in ("refused", "unfit"):
         return
-    spread = import_module("medimg_core.inference.spread").spread
     space, asked, card = session.workspace(), answer.found.answer, answer.card
     key = ("spread", answer.image.digest, card.ref.hash, answer.found.population.id)
     job = space.jobs.start(key, "Small changes", lambda _: spread(asked, card))
@@ -33,6 +30,7 @@ def _waiting(job: Job) -> None:
 
 
 def _told(job: Job) -> None:
+    """The line; nothing where the figures could not be had."""
     if job.error is None:
         found = job.result
         st.html(f"<p class='mi q'>{forms.spread(found.low, found.high, found.n)}</p>")

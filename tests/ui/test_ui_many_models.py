@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,10 @@ def ask(app: AppTest, model: str) -> AppTest:
 def test_one_of_several_kinds(app: AppTest) -> None:
     diagnosis(app, png_film(3, KINDS["dark"]))
     page = text(ask(app, "tiny_kinds"))
-    assert "asked about clear blob, bright blob or dark blob . You chose the model." in page
+    assert "asked about tiny Kinds (synthetic example) . You chose the model." in page
     assert re.search(r"(Dark blob|Not sure: (.*dark blob|no kind can be left out))\. .*probability of", page)
     assert all(title in page for title in ("Clear blob", "Bright blob", "AUROC, mean", "Of 100 films called dark blob"))
-    assert "Not sure On 26 (18–36) of 100 films (n 96)." in page
+    assert "Not sure On 26 (18–36) of 100 films." in page
     assert "prevalence" not in page
 
 
@@ -176,3 +177,13 @@ def test_pages_say_nothing_is_normal(app: AppTest) -> None:
     diagnosis(app, dicom_film(4, 0.0))
     assert tone(app) in ("none", "doubt", "evidence")
     assert not re.search(r"\bnormal\b", text(app))
+
+
+def test_small_changes_of_the_picture_are_told_once_they_are_known(app: AppTest) -> None:
+    page = text(diagnosis(app, dicom_film(3, 0.4)))
+    for _ in range(100):
+        if "Small changes of the picture" in page:
+            break
+        time.sleep(0.1)
+        page = text(app.run())
+    assert re.search(r"Small changes of the picture .* \(8 variants\)\.", page)
