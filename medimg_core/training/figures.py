@@ -129,9 +129,7 @@ def measured_set(
         "statements": {q.id: _statement(found, q, recipe) for q in card.statements if q.id in population.statements},
         "subgroups": _subgroups(found, recipe.card.get("subgroups", ("view", "sex"))),
         "shortcuts": shortcuts(found.records, judge_, card),
-        "saliency": saliency(
-            answers, patients, str(recipe.card.get("truth_name", "the outlines of the expert readers"))
-        ),
+        "saliency": saliency(answers, patients, _truth_name(recipe, found)),
         "failures": _failures(found),
         "predictions": _predictions(found),
     }
@@ -292,6 +290,12 @@ def saliency(answers: Sequence[Answer], patients: NDArray[np.str_], truth_name: 
         }
         for method in known[0][0].pointing
     }
+
+
+def _truth_name(recipe: Recipe, found: Judged) -> str:
+    """What the maps are held against: one name, or one a set."""
+    name = recipe.card.get("truth_name", "the outlines of the expert readers")
+    return str(name[found.records[0].set] if isinstance(name, Mapping) else name)
 
 
 def _mean(values: Sequence[float], patients: NDArray[np.str_]) -> dict[str, float]:

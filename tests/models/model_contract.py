@@ -20,9 +20,9 @@ from medimg_core.types import Image
 FLOAT32 = 5e-5
 """Largest difference of logits and features from the exported network's, by the largest value (at least 1)."""
 
-INPUT_GRADIENT = 0.9
-"""Least cosine between the input gradient and the exported network's: 16-bit weights put some ReLUs on the other side
-of their kink (`training.export.GRADIENT_CORRELATION`)."""
+INPUT_GRADIENT = 0.94
+"""Least median cosine between input gradients and the exported network's: 16-bit weights put some ReLUs on the other
+side of their kink (`training.export.GRADIENT_CORRELATION`)."""
 
 PROBABILITY = 2e-3
 """Largest difference of a probability, where the file that ships holds 16-bit weights."""
@@ -131,6 +131,7 @@ def check_golden(card: ModelCard, runtime: Runtime, tolerance: float | None = FL
     assert inputs.shape[1:] == (card.input.height, card.input.width, card.input.channels)
     assert logits.shape[1] == card.outputs
     every = np.ones(card.outputs, np.float32)
+    slopes = []
     for i, x in enumerate(inputs):
         forward = runtime.predict(x)
         np.testing.assert_allclose(_shares(forward.logits, card), _shares(logits[i], card), atol=PROBABILITY)
@@ -146,7 +147,8 @@ def check_golden(card: ModelCard, runtime: Runtime, tolerance: float | None = FL
         np.testing.assert_allclose(also, forward.logits, atol=1e-4)
         assert slope.shape == x.shape
         assert _cosine(gradient, by_features[i]) > 0.98
-        assert _cosine(slope, by_input[i]) > INPUT_GRADIENT
+        slopes.append(_cosine(slope, by_input[i]))
+    assert np.median(slopes) > INPUT_GRADIENT
 
 
 def check_answers(card: ModelCard, runtime: Runtime) -> None:
