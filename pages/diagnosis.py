@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from medimg_core.errors import MedImgError
@@ -10,7 +12,7 @@ from medimg_core.ui import answer, choose, naming, service, session, stage, stea
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, html
+from medimg_core.ui.panel import Panel, html, rows_html
 from medimg_core.ui.reading import failure_panel
 
 
@@ -65,8 +67,10 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         if questions:
             ask(questions)
             return "", naming.licence_mark(found.card)
-        st.html(html(answer.panel(found, service.others(found))))
+        panel = answer.panel(found, service.others(found))
+        st.html(html(replace(panel, rows=())))
         steadiness.line(found)
+        st.html(rows_html(panel.rows))
     return answer.provenance(found), "" if found.state == "refused" else naming.licence_mark(found.card)
 
 
