@@ -241,5 +241,5 @@ def test_two_views_stand_side_by_side_and_one_click_speaks_about_the_other(open_
     first = page.locator(".mi-answer").first.inner_text()
     page.get_by_role("button", name="AP:").click()
     page.wait_for_function("before => document.querySelector('.mi-answer')?.innerText !== before", arg=first)
-    assert "View AP" in page.locator(".st-key-answer").inner_text()
+    page.wait_for_selector(".st-key-answer >> text=View AP")
     assert page.locator("canvas.draw").count() == 2
