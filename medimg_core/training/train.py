@@ -166,7 +166,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
     return content
 
 
-def golden_inputs(spec: InputSpec, seed: int, n: int = 3) -> FloatArray:
+def golden_inputs(spec: InputSpec, seed: int, n: int = 2) -> FloatArray:
     """Prepared inputs `[n, H, W, C]` of drawn pictures, for parity tests: smooth blobs, no film."""
     rng = np.random.default_rng(seed)
     prepared = []
