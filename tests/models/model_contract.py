@@ -20,7 +20,7 @@ from medimg_core.types import Image
 FLOAT32 = 5e-5
 """Largest difference of logits and features from the exported network's, by the largest value (at least 1)."""
 
-INPUT_GRADIENT = 0.94
+INPUT_GRADIENT = 0.89
 """Least median cosine between input gradients and the exported network's: 16-bit weights put some ReLUs on the other
 side of their kink (`training.export.GRADIENT_CORRELATION`)."""
 
