@@ -302,7 +302,7 @@ class Prediction:
         scores: class -> calibrated probability, summing to 1; empty when the image was refused.
         interval: 95 % interval of `positive`'s probability, from the bootstrap of the calibration curve.
         decision: for a yes/no question the class at `operating_point`, of several kinds the likeliest, of grades the
-            rounded expected grade; None when refused.
+            median grade; None when refused.
         positive: the class that `interval` speaks of: of a yes/no question its positive class, else the decision.
         statements: further answers that apply to this decision.
         population: id of the card's population whose calibration and figures were used.

@@ -44,12 +44,12 @@ def grade_scores(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def decide(scores: Mapping[str, float], card: ModelCard, population: Population) -> str:
-    """The one class that is answered: at the balanced point, the likeliest kind, or the rounded expected grade."""
+    """The one class that is answered: at the balanced point, the likeliest kind, or the median grade."""
     if card.form == "one_of":
         return max(scores, key=lambda name: scores[name])
     if card.form == "grade":
-        expected = sum(grade * p for grade, p in enumerate(scores.values()))
-        return card.class_ids[math.floor(expected + 0.5)]
+        below = np.cumsum(list(scores.values()))[:-1]
+        return card.class_ids[int((below <= 0.5).sum())]
     positive, negative = card.class_ids[card.positive], card.class_ids[1 - card.positive]
     return positive if scores[positive] >= population.point("balanced").threshold else negative
 

@@ -85,12 +85,20 @@ def graded(card: ModelCard) -> ModelCard:
 
 def test_grades_are_the_differences_of_their_steps(tiny_model: ModelCard) -> None:
     card = graded(tiny_model)
-    population = people(Calibration(), steps=(Calibration(), Calibration(1.0, -LOG3)))
-    # P(grade >= 1) = 3/4; P(grade >= 2) = 1/2.
+    population = people(Calibration(), steps=(Calibration(), Calibration(1.0, -2 * LOG3)))
+    # P(grade >= 1) = 3/4; P(grade >= 2) = 1/4.
     scores = probabilities(np.array([LOG3, LOG3], np.float32), card, population)
-    assert scores == pytest.approx({"no_dr": 0.25, "mild": 0.25, "moderate": 0.5})
-    # 0 * 0.25 + 1 * 0.25 + 2 * 0.5 = 1.25, rounded 1.
+    assert scores == pytest.approx({"no_dr": 0.25, "mild": 0.5, "moderate": 0.25})
     assert decide(scores, card, population) == "mild"
+
+
+@pytest.mark.parametrize(
+    ("scores", "median"),
+    [((0.51, 0.0, 0.49), "no_dr"), ((0.45, 0.1, 0.45), "mild"), ((0.4, 0.05, 0.55), "moderate")],
+)
+def test_the_median_grade_is_answered(tiny_model: ModelCard, scores: tuple[float, ...], median: str) -> None:
+    card = graded(tiny_model)
+    assert decide(dict(zip(card.class_ids, scores, strict=True)), card, people(Calibration())) == median
 
 
 def test_a_later_step_is_never_likelier_than_an_earlier_one() -> None:
