@@ -14,7 +14,7 @@ from medimg_core.ui.panel import Panel, html, rows_html
 from medimg_core.ui.reading import read, upload_panel
 from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import black, preview
-from medimg_core.ui.viewer import Pane, Stage, thumbnail, viewer
+from medimg_core.ui.viewer import Pane, Stage, mount, thumbnail
 
 READING = "reading"
 PATIENCE = 1.0
@@ -111,7 +111,7 @@ def demo_strip() -> None:
     with st.container(key="strip-demo", height="stretch"):
         films = [thumbnail(str(c.path), tokens, lambda c=c: demo.thumbnail(c.path), demo.THUMB) for c in cases]
         panes = [Pane(i if c.whole else None, c.title, title=c.title, opens=c.path.stem) for i, c in enumerate(cases)]
-        got = viewer("demo", films, panes, Stage(columns=len(cases), toolbar=False, corners=False))
+        got = mount("demo", films, panes, Stage(columns=len(cases), toolbar=False, corners=False))
     chosen = next((c for c in cases if c.path.stem == got.open), None)
     if chosen is not None:
         reading = demo.open_demo(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,11 +12,18 @@ import numpy as np
 from medimg_core.imaging import apply_voi_lut, default_window
 from medimg_core.types import FloatArray, Image, InputSpec, SaliencyMap, Window
 
-_CT_WINDOWS = (("Lung", -600.0, 1500.0), ("Soft tissue", 40.0, 400.0), ("Bone", 400.0, 1800.0))
+_CT_WINDOWS = (
+    ("Lung", -600.0, 1500.0),
+    ("Mediastinum", 40.0, 400.0),
+    ("Bone", 400.0, 1800.0),
+    ("Brain", 40.0, 80.0),
+)
+_AUTO = {"title": "Auto", "auto": True}  # worked out in the browser, from the pixels of the image on the stage
 # Shares of the default window that show the dark lung and the bright soft tissue of a film apart.
 _FILM_WINDOWS = (("Lung", 0.04, 0.59), ("Soft tissue", 0.35, 0.94))
 _LARGEST_OVERLAY = 512
 _MOST = 4
+_LEVELS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,19 @@ def encoding(image: Image) -> Encoding:
         return Encoding("u8", 1.0, 0.0, _stored(image.padding, 1.0, 0.0))
     slope = 1.0 if whole else (high - low) / 65535
     return Encoding("u16", slope, low, _stored(image.padding, slope, low))
+
+
+def encodings(images: Sequence[Image]) -> list[Encoding]:
+    """Encodings of the images of a stack; one for all where it holds them exactly: less work."""
+    own = [encoding(image) for image in images]
+    if len(own) < 2 or any(how.kind == "rgb" or how.slope != 1.0 for how in own):
+        return own
+    low = min(how.intercept for how in own)
+    high = max(float(np.nanmax(image.pixels)) for image in images)
+    paddings = {image.padding for image in images}
+    if high - low >= _LEVELS or len(paddings) > 1 or all(how == own[0] for how in own):
+        return own
+    return [Encoding("u16", 1.0, low, _stored(paddings.pop(), 1.0, low))] * len(own)
 
 
 def _stored(value: float | None, slope: float, intercept: float) -> int | None:
@@ -78,7 +99,8 @@ def presets(image: Image) -> list[dict[str, Any]]:
     for i, other in enumerate(image.windows[1:3], start=2):
         out.append({"title": other.explanation.strip().capitalize()[:14] or f"Window {i}", **_window(other)})
     if image.modality_units == "HU":
-        return out[:1] + [{"title": t, "centre": c, "width": w, "kind": "LINEAR"} for t, c, w in _CT_WINDOWS]
+        known = [{"title": t, "centre": c, "width": w, "kind": "LINEAR"} for t, c, w in _CT_WINDOWS]
+        return [*out[:1], *known, dict(_AUTO)]
     low = base.centre - base.width / 2
     # On MONOCHROME1 films low values are white: the dark lung lies at the upper end.
     shares = [(t, 1 - b, 1 - a) if image.photometric == "MONOCHROME1" else (t, a, b) for t, a, b in _FILM_WINDOWS]
@@ -86,7 +108,7 @@ def presets(image: Image) -> list[dict[str, Any]]:
         window = Window(low + base.width * (start + stop) / 2, base.width * (stop - start), "LINEAR_EXACT")
         if title not in [preset["title"] for preset in out]:  # the file's own window of that name is the better one
             out.append({"title": title, **_window(window)})
-    return out[:_MOST]
+    return [*out[:_MOST], dict(_AUTO)] if image.photometric != "RGB" else out[:_MOST]
 
 
 def _window(window: Window) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, html
 from medimg_core.ui.session import Case
-from medimg_core.ui.viewer import Pane, Picker, Stage, film, later_layer, layer, viewer
+from medimg_core.ui.viewer import Pane, Picker, Stage, Viewed, film, later_layer, layer, mount, viewer
 
 
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
@@ -28,16 +28,27 @@ def _encoding(image: Image) -> pixels.Encoding:
     return session.remember(("encoding", image.digest), lambda: pixels.encoding(image))
 
 
-def preview(case: Case, name: str) -> None:
-    """The chosen image, or all images of its series to scroll through, without a map."""
+def preview(case: Case, name: str) -> Viewed:
+    """The study of the chosen image, all its images and series to scroll through and compare, without a map."""
     image, series = case.image, case.series
     if image is None or series is None:
         black(name, words.UNREADABLE_PICTURE)
-        return
-    images = series.images if len(series.images) > 1 else (image,)
-    several = len(images) > 1
-    stage = Stage(series=several, start=case.chosen - case.start if several else 0)
-    viewer(f"{name}-{case.number}-{image.digest[:16]}", films(images), [Pane(0, "The open image")], stage)
+        return Viewed()
+    start = case.study.series.index(series), case.chosen - case.start
+    key = f"{name}-{case.number}-{image.digest[:16]}"
+    return viewer(case.study, key=key, titles=_titles(case), start=start)
+
+
+def _titles(case: Case) -> list[str]:
+    """What the series of a study are called: with their date where dates differ, so that a prior is known as one."""
+    dates = [] if session.patient_hidden() else [header.study_date for header in case.headers]
+    titles, first = [], 0
+    for index, series in enumerate(case.study.series):
+        named = series.description or study.label(case, first)
+        date = dates[index] if len(set(dates)) > 1 and index < len(dates) else ""
+        titles.append(" ".join(part for part in (f"{index + 1}", named, date) if part))
+        first += len(series.images)
+    return titles
 
 
 def with_map(case: Case, answer: Answer, alone: bool = True) -> None:
@@ -73,7 +84,7 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> None:
     pane = Pane(0, "The film with the map of its evidence")
     place = "diagnosis" if alone else "beside"
     key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
-    viewer(key, films([image]), [pane], stage, entries)
+    mount(key, films([image]), [pane], stage, entries)
 
 
 def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
@@ -105,7 +116,7 @@ def _select(case: Case, index: int, found: Answer | None) -> None:
 def _plain(case: Case, image: Image) -> None:
     """One image of a row without a map."""
     pane = Pane(0, "An image without a map")
-    viewer(f"plain-{case.number}-{image.digest[:16]}", films([image]), [pane], Stage(toolbar=False, corners=False))
+    mount(f"plain-{case.number}-{image.digest[:16]}", films([image]), [pane], Stage(toolbar=False, corners=False))
 
 
 def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:
@@ -125,7 +136,7 @@ def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str],
     entries = {name: layer(map_, image.digest, tokens) for name, map_ in shown.layers.items()}
     key = f"explainability-{case.number}-{image.digest[:16]}-{answer.card.name}"
     with st.container(key="image", height="stretch"):
-        return viewer(key, films([image]), panes, stage, entries)
+        return mount(key, films([image]), panes, stage, entries)
 
 
 def beside(panel: Panel, picture: Callable[[], None]) -> str:
@@ -139,4 +150,4 @@ def beside(panel: Panel, picture: Callable[[], None]) -> str:
 
 def black(name: str, note: str, calm: bool = False) -> None:
     """An empty stage with a reason; `calm` where nothing is wrong."""
-    viewer(f"{name}-empty", [], [Pane(None, note, note=note, calm=calm)], Stage(toolbar=False))
+    mount(f"{name}-empty", [], [Pane(None, note, note=note, calm=calm)], Stage(toolbar=False))

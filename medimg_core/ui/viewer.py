@@ -1,121 +1,93 @@
-"""The viewer as a Python function: what to show goes in as types, what the reader asked of the server comes out."""
+"""The viewer as a Python function: images and layers go in as types, what the reader drew and saw comes out."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from medimg_core.types import FloatArray, Image
-from medimg_core.ui import palette, pixels, routes, words
-from medimg_core.ui.tokens import Tokens
+from medimg_core.types import Region, Series, Study
+from medimg_core.ui import drawn, session, words
+from medimg_core.ui.drawn import Annotation, Viewed, ViewState
+from medimg_core.ui.viewer_data import (
+    LAYOUTS,
+    TOOLS,
+    Layer,
+    Layout,
+    MethodView,
+    Pane,
+    Picker,
+    Stack,
+    Stage,
+    Tool,
+    described,
+    film,
+    later_layer,
+    layer,
+    outlines,
+    stack_films,
+    thumbnail,
+)
+
+__all__ = [
+    "LAYOUTS",
+    "TOOLS",
+    "Annotation",
+    "Layer",
+    "Layout",
+    "MethodView",
+    "Pane",
+    "Picker",
+    "Stack",
+    "Stage",
+    "Tool",
+    "ViewState",
+    "Viewed",
+    "film",
+    "later_layer",
+    "layer",
+    "module",
+    "mount",
+    "outlines",
+    "stack_films",
+    "thumbnail",
+    "viewer",
+]
 
 _HERE = Path(__file__).parent
+MODULES = (
+    "viewer_math.js",
+    "viewer_store.js",
+    "viewer_layers.js",
+    "viewer_tools.js",
+    "viewer_pane.js",
+    "viewer_input.js",
+    "viewer_bar.js",
+    "viewer.js",
+)
+"""The browser side, in the order in which the files are joined into one module."""
+
+
+def module() -> str:
+    """The browser side as one ES module."""
+    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in MODULES)
+
+
 _component = st.components.v2.component(
     "medimg_viewer",
     html="<div class='view'></div>",
     css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("viewer_math.js", "viewer.js")),
+    js=module(),
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
-    """A saliency map as the viewer needs it; small, so that a session can keep many.
-
-    Attributes:
-        values: float32 `[h, w]`, raw, its outer edges on those of the image (see `pixels.overlay`).
-        scale: the raw value shown as 1.0; None where it was not measured, then raw values are shown.
-        maximum: largest positive value in units of `scale`.
-        grid: rows and columns where the map was computed.
-    """
-
-    method: str
-    target: str
-    values: FloatArray
-    scale: float | None
-    maximum: float
-    signed: bool
-    grid: tuple[int, int]
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class MethodView:
-    """A method in the list of a pane.
-
-    Attributes:
-        mark: `full`, `half`, `hollow`; empty where nothing was measured.
-        verdict: the line under its map.
-        waiting: what stands on the film while there is no map.
-        link, file: where its export is fetched, and the name of the file.
-    """
-
-    title: str
-    mark: str = ""
-    verdict: str = ""
-    waiting: str = ""
-    link: str = ""
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pane:
-    """One picture on the stage.
-
-    Attributes:
-        image: index into the images; None shows `note` on black.
-        slot: the pane's place among the methods side by side; None shows the picked map.
-        calm: the note is no warning.
-        opens: what a click reports as `open`; makes a thumbnail of the pane.
-    """
-
-    image: int | None
-    alt: str
-    slot: int | None = None
-    title: str = ""
-    note: str = ""
-    calm: bool = False
-    opens: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Picker:
-    """A list in the toolbar. `server` reports the choice as `pick` and waits for new data; otherwise it is local."""
-
-    label: str
-    options: Sequence[tuple[str, str]]
-    value: str
-    server: bool = False
-    visible: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """All that is not a picture: toolbar, colour bar, words, and how the map starts."""
-
-    columns: int = 1
-    toolbar: bool = True
-    shown: bool = True
-    bar: Mapping[str, Any] | None = None
-    picker: Picker | None = None
-    methods: Mapping[str, MethodView] = field(default_factory=dict)
-    slots: Sequence[str] = ()
-    series: bool = False
-    start: int = 0
-    note_off: str = ""
-    corners: bool = True
 
 
 def _rerun() -> None:
     """Streamlit hands a value back only where there is a callback for it; running the page again is all we want."""
 
 
-def viewer(
+def mount(
     key: str,
     films: Sequence[Mapping[str, Any]],
     panes: Sequence[Pane],
@@ -127,104 +99,86 @@ def viewer(
     Args:
         key: identity of what is shown, with the digest of the image in it: another image is another viewer, so that
             nothing of the one before can stay on the stage.
-        films: entries made by `film` or `thumbnail`.
+        films: entries made by `film`, `stack_films` or `thumbnail`.
         layers: method -> entry made by `layer`.
 
     Returns:
-        Streamlit's result with `open`, `pick` and `slots`.
+        Streamlit's result with `open`, `pick`, `slots` and `drawn` (see `drawn.read`).
     """
-    data = {
-        "id": key,
-        "images": list(films),
-        "maps": dict(layers or {}),
-        "panes": [asdict(pane) for pane in panes],
-        "ramps": palette.RAMPS,
-        "presets": films[0]["presets"] if films else [],
-        "columns": stage.columns,
-        "toolbar": stage.toolbar,
-        "shown": stage.shown,
-        "opacity": palette.OPACITY,
-        "threshold": palette.THRESHOLD,
-        "bar": stage.bar,
-        "picker": asdict(stage.picker) if stage.picker else None,
-        "methods": {name: asdict(view) for name, view in stage.methods.items()},
-        "slots": list(stage.slots),
-        "series": stage.series,
-        "start": stage.start,
-        "corners": stage.corners,
-        "words": {"empty": words.EMPTY_NOTE, "raw": words.RAW_NOTE, "lost": words.LOST, "off": stage.note_off},
-    }
+    case = session.current()
+    data = described(key, case.number if case else 0, films, panes, stage, layers)
     # In a list, because Streamlit looks for data frames in a dict and loads pandas for that: 150 MB.
     return _component(
-        key=key, data=[data], height="stretch", on_open_change=_rerun, on_pick_change=_rerun, on_slots_change=_rerun
+        key=key,
+        data=[data],
+        height="stretch",
+        on_open_change=_rerun,
+        on_pick_change=_rerun,
+        on_slots_change=_rerun,
+        on_drawn_change=_rerun,
     )
 
 
-def film(image: Image, tokens: Tokens, how: pixels.Encoding) -> dict[str, Any]:
-    """An image for the viewer: where its stored values are fetched, and how they become grey."""
-    rows, columns = image.shape
-    first = pixels.first_window(image)
-    table = pixels.voi_table(image, how)
-    spacing = image.spacing
-    return {
-        "url": routes.url(tokens.give(("film", image.digest), lambda _: pixels.encode(image, how))),
-        "lut": None if table is None else routes.url(tokens.give(("voi", image.digest), lambda _: table)),
-        "w": columns,
-        "h": rows,
-        "kind": how.kind,
-        "slope": how.slope,
-        "intercept": how.intercept,
-        "padding": how.padding,
-        "mono1": image.photometric == "MONOCHROME1",
-        "aspect": spacing.row_mm / spacing.column_mm if spacing else 1.0,
-        "window": {"centre": first.centre, "width": first.width, "kind": first.function},
-        "presets": pixels.presets(image),
-        "corner": words.corner(image),
-        "spacing": words.spacing(image),
-        "unit": image.modality_units,
-    }
+def viewer(
+    shown: Study | Series,
+    layers: Sequence[Layer | Region] = (),
+    tools: Sequence[Tool] = TOOLS,
+    key: str = "viewer",
+    *,
+    prior: Study | None = None,
+    titles: Sequence[str] = (),
+    start: tuple[int, int] = (0, 0),
+    layout: Layout = "1x1",
+) -> Viewed:
+    """Show a study to scroll, window, measure and compare in.
+
+    Args:
+        layers: maps of the study's first image, of which the reader picks one, and regions on it.
+        tools: those on offer.
+        key: see `mount`.
+        prior: an earlier study; its series follow those of `shown` and stand in the second pane.
+        titles: what the series are called, those of `prior` last; else by their number.
+        start: series and image within it that the first pane begins with.
+        layout: panes at the beginning; the reader changes it where there are several series or images.
+
+    Returns:
+        What the reader drew, in image pixels, and what he saw when he finished it. The images are counted through all
+        series, those of `prior` last. Nothing but a finished measurement runs the page again.
+    """
+    now = shown.series if isinstance(shown, Study) else (shown,)
+    series = now + (prior.series if prior is not None else ())
+    images = [image for one in series for image in one.images]
+    tokens = session.workspace().case
+    parts = tuple(tuple(image.digest for image in one.images) for one in series)
+    films = session.remember(
+        ("films", parts), lambda: [entry for one in series for entry in stack_films(one.images, tokens)]
+    )
+    stacks, first = [], 0
+    for index, one in enumerate(series):
+        title = titles[index] if index < len(titles) else f"Series {index + 1}"
+        begin = start[1] if index == start[0] else len(one.images) // 2 if one.kind == "slices" else 0
+        stacks.append(Stack(title, first, len(one.images), begin, one.images[0].frame_ms if one.images else None))
+        first += len(one.images)
+    maps = {one.method: layer(one, images[0].digest, tokens) for one in layers if isinstance(one, Layer)}
+    panes = [Pane(0, stacks[start[0]].title, series=start[0])]
+    if prior is not None:
+        panes.append(Pane(0, "The earlier study", series=len(now)))
+    stage = Stage(
+        tools=tools,
+        layouts=LAYOUTS if len(images) > 1 else ("1x1",),
+        layout="1x2" if prior is not None and layout == "1x1" else layout,
+        picker=Picker("Map", [(name, name) for name in maps], next(iter(maps))) if maps else None,
+        bar=_bar(layers),
+        stacks=stacks,
+        regions=[line for one in layers if isinstance(one, Region) for line in outlines(one, 0)],
+    )
+    return drawn.read(mount(key, films, panes, stage, maps).drawn, images)
 
 
-def thumbnail(key: str, tokens: Tokens, make: Callable[[], bytes], size: tuple[int, int]) -> dict[str, Any]:
-    """A small grey picture, uint8 `size`, made when the browser asks for it."""
-    grey = {"centre": 127.5, "width": 255.0, "kind": "LINEAR_EXACT"}
-    return {
-        "url": routes.url(tokens.give(("thumb", key), lambda _: make())),
-        "lut": None,
-        "w": size[1],
-        "h": size[0],
-        "kind": "u8",
-        "slope": 1.0,
-        "intercept": 0.0,
-        "padding": None,
-        "mono1": False,
-        "aspect": 1.0,
-        "window": grey,
-        "presets": [{"title": "Default", "own": True, **grey}],
-        "corner": "",
-        "spacing": "",
-        "unit": "",
-    }
-
-
-def layer(drawn: Layer, digest: str, tokens: Tokens) -> dict[str, Any]:
-    """A map for the viewer."""
-    token = tokens.give(_map_key(digest, drawn.method, drawn.target), lambda _: payload(drawn))
-    return {"url": routes.url(token), "scale": drawn.scale or 1.0, "raw": drawn.scale is None, "max": drawn.maximum}
-
-
-def later_layer(
-    method: str, target: str, scale: float | None, digest: str, tokens: Tokens, make: Callable[[], Layer]
-) -> dict[str, Any]:
-    """A map that is made when the browser asks for it: the reader chose its method."""
-    token = tokens.give(_map_key(digest, method, target), lambda _: payload(make()))
-    return {"url": routes.url(token), "scale": scale or 1.0, "raw": scale is None, "max": None}
-
-
-def payload(drawn: Layer) -> bytes:
-    """Rows and columns as int32, then float32 `[rows, columns]`, little endian."""
-    return struct.pack("<ii", *drawn.values.shape) + drawn.values.astype("<f4").tobytes()
-
-
-def _map_key(digest: str, method: str, target: str) -> tuple[str, str, str, str]:
-    return ("map", digest, method, target)
+def _bar(layers: Sequence[Layer | Region]) -> dict[str, Any] | None:
+    """The colour bar that all maps among the layers share."""
+    maps = [one for one in layers if isinstance(one, Layer)]
+    if not maps:
+        return None
+    signed = any(one.signed for one in maps)
+    return {"signed": signed, "high": "for", "low": "against" if signed else "none", "label": words.SCALE}

@@ -1,7 +1,13 @@
-// Pure functions of the viewer: grey levels, colour ramps, maps. No DOM, no state; joined with viewer.js into one module.
+// Drawing arithmetic of the viewer: grey levels, placement, millimetres, statistics. No DOM, no state.
+// The viewer's files are joined into one module in the order that viewer.py names; this one comes first.
+//
+// Image coordinates are continuous, in pixels, from the outer corner of the first pixel: the centre of pixel (0, 0) is
+// (0.5, 0.5). A placement is a matrix [a, b, c, d, e, f] from them to the screen, as canvas.setTransform takes it.
 
 const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+// ---- grey levels --------------------------------------------------------------------------------------------------
 
 /** Display value 0..1 of a modality value (DICOM PS3.3 C.11.2.1.2); the same formulas as imaging/window.py. */
 function shade(x, window) {
@@ -26,91 +32,154 @@ function greyTable(image, window, invert, voiLut) {
   return table;
 }
 
-/** Fill a canvas of the image's own size. `stored` is Uint8Array or Uint16Array [H * W], or RGB [H * W * 3]. */
-function paintFilm(canvas, image, stored, table) {
-  const out = new ImageData(image.w, image.h);
-  const pixels = new Uint32Array(out.data.buffer);
-  if (image.kind === "rgb") {
-    for (let i = 0, j = 0; i < pixels.length; i++, j += 3) {
-      const r = table[stored[j]] & 255, g = table[stored[j + 1]] & 255, b = table[stored[j + 2]] & 255;
-      pixels[i] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-    }
-  } else {
-    for (let i = 0; i < pixels.length; i++) pixels[i] = table[stored[i]];
+/** A window from the pixels: the smallest values with 0.5 % and 99.5 % of all pixels at or below; padding left out. */
+function autoWindow(image, stored) {
+  const counts = new Uint32Array(image.kind === "u16" ? 65536 : 256);
+  let total = 0;
+  for (const value of stored) {
+    if (value !== image.padding || image.kind === "rgb") { counts[value]++; total++; }
   }
-  canvas.getContext("2d").putImageData(out, 0, 0);
+  const at = (share) => {
+    const wanted = Math.max(1, Math.ceil(share * total));
+    let seen = 0, value = 0;
+    while (value < counts.length - 1 && (seen += counts[value]) < wanted) value++;
+    return value * image.slope + image.intercept;
+  };
+  const low = total ? at(0.005) : 0, high = total ? at(0.995) : 1;
+  return { centre: (low + high) / 2, width: Math.max(high - low, image.slope), kind: "LINEAR_EXACT" };
 }
 
-/** Colour of a value 0..1 on a ramp of equally spaced stops. */
-function rampColour(stops, value) {
-  const x = clamp(value, 0, 1) * (stops.length - 1);
-  const i = Math.min(stops.length - 2, Math.floor(x));
-  return [0, 1, 2].map((k) => stops[i][k] + (stops[i + 1][k] - stops[i][k]) * (x - i));
-}
+// ---- placement ----------------------------------------------------------------------------------------------------
 
-/** Opacity grows with the value, so that no evidence is no colour. */
-const veil = (value, look) => (value < look.threshold ? 0 : look.opacity * clamp(value, 0, 1));
+const COS = [1, 0, -1, 0], SIN = [0, 1, 0, -1];
+
+/** Screen pixels for one column of an image that just fits into w x h, after `turn` quarter turns. */
+function fitScale(image, turn, w, h) {
+  const tall = image.h * image.aspect;
+  return turn % 2 ? Math.min(w / tall, h / image.w) : Math.min(w / image.w, h / tall);
+}
 
 /**
- * Raise a map to a finer grid, bilinear between cell centres, edge values held: the rule of Geometry.raise_map.
- * Returns Float32Array [h * w].
+ * Where an image lies in a frame of w x h.
+ * view: zoom (1 fits), x and y (the place of the image, 0..1, in the middle of the frame), turn (quarter turns
+ * clockwise), flip (mirrored left to right before turning).
  */
-function raise(map, w, h) {
-  const out = new Float32Array(w * h);
-  const column = new Int32Array(w), share = new Float32Array(w);
-  for (let x = 0; x < w; x++) {
-    const at = clamp(((x + 0.5) * map.w) / w - 0.5, 0, map.w - 1);
-    column[x] = Math.min(Math.floor(at), Math.max(0, map.w - 2));
-    share[x] = at - column[x];
-  }
-  const right = map.w > 1 ? 1 : 0;
-  for (let y = 0, i = 0; y < h; y++) {
-    const at = clamp(((y + 0.5) * map.h) / h - 0.5, 0, map.h - 1);
-    const row = Math.min(Math.floor(at), Math.max(0, map.h - 2)), v = at - row;
-    const upper = row * map.w, lower = map.h > 1 ? upper + map.w : upper;
-    for (let x = 0; x < w; x++, i++) {
-      const c = column[x], u = share[x];
-      const a = map.values[upper + c] * (1 - u) + map.values[upper + c + right] * u;
-      const b = map.values[lower + c] * (1 - u) + map.values[lower + c + right] * u;
-      out[i] = a * (1 - v) + b * v;
-    }
-  }
-  return out;
+function placement(image, view, w, h) {
+  const k = fitScale(image, view.turn, w, h) * view.zoom, cos = COS[view.turn], sin = SIN[view.turn];
+  const sx = view.flip ? -k : k, sy = k * image.aspect;
+  const [a, b, c, d] = [cos * sx, sin * sx, -sin * sy, cos * sy];
+  const x = view.x * image.w, y = view.y * image.h;
+  return [a, b, c, d, w / 2 - a * x - c * y, h / 2 - b * x - d * y];
 }
 
-/** Paint raised values: for and against by sign, nothing below the threshold. */
-function paintMap(canvas, raised, look, ramps) {
-  const side = (stops) => Uint32Array.from({ length: 256 }, (_, i) => {
-    const [r, g, b] = rampColour(stops, i / 255).map(Math.round);
-    return ((Math.round(255 * veil(i / 255, look)) << 24) | (b << 16) | (g << 8) | r) >>> 0;
-  });
-  const above = side(ramps.for), below = side(ramps.against);
-  const out = new ImageData(canvas.width, canvas.height);
-  const pixels = new Uint32Array(out.data.buffer);
-  for (let i = 0; i < pixels.length; i++) {
-    const v = raised[i], size = Math.abs(v);
-    if (size >= look.threshold && size > 0) pixels[i] = (v < 0 ? below : above)[Math.min(255, Math.round(size * 255))];
-  }
-  canvas.getContext("2d").putImageData(out, 0, 0);
+const toScreen = (m, [x, y]) => [m[0] * x + m[2] * y + m[4], m[1] * x + m[3] * y + m[5]];
+
+function toImage(m, [x, y]) {
+  const det = m[0] * m[3] - m[1] * m[2], u = x - m[4], v = y - m[5];
+  return [(m[3] * u - m[2] * v) / det, (m[0] * v - m[1] * u) / det];
 }
 
-/** Marching squares at +-threshold over raised values [h * w]; a Path2D in units of the whole map (0..1). */
-function outline(raised, w, h, threshold, sign) {
-  const path = new Path2D();
-  const at = (x, y) => sign * raised[y * w + x];
-  const cut = (p, q) => (threshold - p) / (q - p);
-  for (let y = 0; y < h - 1; y++) {
-    for (let x = 0; x < w - 1; x++) {
-      const a = at(x, y), b = at(x + 1, y), c = at(x + 1, y + 1), d = at(x, y + 1), ends = [];
-      if (a < threshold !== b < threshold) ends.push(x + cut(a, b), y);
-      if (b < threshold !== c < threshold) ends.push(x + 1, y + cut(b, c));
-      if (d < threshold !== c < threshold) ends.push(x + cut(d, c), y + 1);
-      if (a < threshold !== d < threshold) ends.push(x, y + cut(a, d));
-      for (let i = 0; i + 3 < ends.length; i += 4) {
-        path.moveTo((ends[i] + 0.5) / w, (ends[i + 1] + 0.5) / h);
-        path.lineTo((ends[i + 2] + 0.5) / w, (ends[i + 3] + 0.5) / h);
-      }
+/** The same matrix for a canvas whose own pixels are `dpr` to a CSS pixel. */
+const denser = (m, dpr) => m.map((v) => v * dpr);
+
+/** The view after zooming by `factor` so that the point under (px, py) stays there. */
+function zoomAt(image, view, w, h, factor, px, py) {
+  const [ix, iy] = toImage(placement(image, view, w, h), [px, py]);
+  const most = Math.max(16, 32 / fitScale(image, view.turn, w, h));
+  const next = { ...view, zoom: clamp(view.zoom * factor, 1, most) };
+  if (next.zoom === 1) return { ...next, x: 0.5, y: 0.5 };
+  const m = placement(image, { ...next, x: 0, y: 0 }, w, h), centre = toImage(m, [w - px, h - py]);
+  // `m` has image (0, 0) in the middle: the middle must show the point, less the way from the middle to the pointer.
+  return { ...next, x: clamp((ix + centre[0]) / image.w, 0, 1), y: clamp((iy + centre[1]) / image.h, 0, 1) };
+}
+
+/** The view after moving what is shown by (dx, dy) screen pixels. */
+function moveBy(image, view, w, h, dx, dy) {
+  const m = placement(image, view, w, h), [x, y] = toImage(m, [w / 2 - dx, h / 2 - dy]);
+  return { ...view, x: clamp(x / image.w, 0, 1), y: clamp(y / image.h, 0, 1) };
+}
+
+/** Patient directions at the edges of the frame (DICOM PS3.3 C.7.6.2); null where the header does not tell. */
+function letters(orientation, view) {
+  if (!orientation) return null;
+  const cos = COS[view.turn], sin = SIN[view.turn], sign = view.flip ? -1 : 1;
+  const along = (ix, iy) => [0, 1, 2].map((i) => ix * sign * orientation[i] + iy * orientation[i + 3]);
+  const name = (v) => v
+    .map((q, i) => [Math.abs(q), ["LR", "PA", "HF"][i][q > 0 ? 0 : 1]])
+    .filter(([size]) => size > 0.25).sort((p, q) => q[0] - p[0]).map(([, letter]) => letter).join("");
+  const right = along(cos, -sin), down = along(sin, cos), less = (v) => v.map((q) => -q);
+  return { right: name(right), left: name(less(right)), bottom: name(down), top: name(less(down)) };
+}
+
+// ---- real units ---------------------------------------------------------------------------------------------------
+
+/** Size of a pixel: [column, row, unit]; without a spacing that can be true lengths are counted in pixels. */
+function metric(image) {
+  const { mm } = image;
+  return mm && mm[0] > 0 && mm[1] > 0 ? [mm[1], mm[0], "mm"] : [1, 1, "px"];
+}
+
+function lengthOf(image, p, q) {
+  const [column, row] = metric(image);
+  return Math.hypot((q[0] - p[0]) * column, (q[1] - p[1]) * row);
+}
+
+/** Angle at `corner` in degrees, 0..180, in real proportions. */
+function angleOf(image, p, corner, q) {
+  const [column, row] = metric(image);
+  const [ux, uy, vx, vy] = [p[0] - corner[0], p[1] - corner[1], q[0] - corner[0], q[1] - corner[1]]
+    .map((v, i) => v * (i % 2 ? row : column));
+  return (Math.atan2(Math.abs(ux * vy - uy * vx), ux * vx + uy * vy) * 180) / Math.PI;
+}
+
+/** Area of a polygon [[x, y], ...] in real units. */
+function polygonArea(image, points) {
+  const [column, row] = metric(image);
+  const twice = points.reduce((sum, [x, y], i) => {
+    const [u, v] = points[(i + 1) % points.length];
+    return sum + x * v - u * y;
+  }, 0);
+  return (Math.abs(twice) / 2) * column * row;
+}
+
+/**
+ * Statistics of the pixels whose centre lies in the ellipse (or rectangle) with corners p and q.
+ * sd is that of the pixels themselves (divided by n). area is that of the drawn shape. Padding is left out.
+ */
+function regionStats(image, stored, p, q, round) {
+  const [column, row] = metric(image);
+  const cx = (p[0] + q[0]) / 2, cy = (p[1] + q[1]) / 2, rx = Math.abs(q[0] - p[0]) / 2, ry = Math.abs(q[1] - p[1]) / 2;
+  const out = { n: 0, mean: NaN, sd: NaN, min: NaN, max: NaN, area: (round ? Math.PI : 4) * rx * ry * column * row };
+  if (image.kind === "rgb" || !stored) return out;
+  const values = [];
+  for (let y = Math.max(0, Math.ceil(cy - ry - 0.5)); y < image.h && y + 0.5 <= cy + ry; y++) {
+    for (let x = Math.max(0, Math.ceil(cx - rx - 0.5)); x < image.w && x + 0.5 <= cx + rx; x++) {
+      const u = (x + 0.5 - cx) / rx, v = (y + 0.5 - cy) / ry, value = stored[y * image.w + x];
+      if ((!round || u * u + v * v <= 1) && value !== image.padding) values.push(value * image.slope + image.intercept);
     }
   }
-  return path;
+  if (!values.length) return out;
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const sd = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+  const [min, max] = values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+  return { ...out, n: values.length, mean, sd, min, max };
+}
+
+/** The longest of 1, 2, 5, 10 ... millimetres that is no longer than `most` screen pixels; null without a spacing. */
+function scaleBar(image, perColumn, most) {
+  const [column, , unit] = metric(image);
+  if (unit !== "mm" || !(perColumn > 0)) return null;
+  const limit = (most / perColumn) * column, power = 10 ** Math.floor(Math.log10(limit));
+  const mm = [5, 2, 1].map((n) => n * power).find((n) => n <= limit * (1 + 1e-9));
+  return { mm, px: (mm / column) * perColumn };
+}
+
+/** Where slices are missing or doubled: usual distance, and for every slice what lies between it and the next. */
+function stackSteps(places) {
+  const steps = places.slice(1).map((p, i) => p - places[i]);
+  const real = steps.filter((s) => s >= 0.01).sort((a, b) => a - b);
+  if (places.some((p) => p === null) || !real.length) return { usual: null, gaps: [], doubles: [] };
+  const half = real.length >> 1, usual = real.length % 2 ? real[half] : (real[half - 1] + real[half]) / 2;
+  const which = (test) => steps.flatMap((s, i) => (test(s) ? [i] : []));
+  return { usual, gaps: which((s) => s > 1.5 * usual), doubles: which((s) => s < 0.01) };
 }

@@ -14,7 +14,7 @@ from medimg_core.catalog import ModelCard, Population
 from medimg_core.errors import MedImgError
 from medimg_core.explain import Verdict
 from medimg_core.io import display_name
-from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader
+from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader, Spacing
 from medimg_core.ui import naming
 
 DISCLAIMER = "Decision support, not a medical device."
@@ -181,14 +181,17 @@ def corner(image: Image) -> str:
 
 def spacing(image: Image) -> str:
     """Lower left corner: millimetres a pixel and where they come from."""
-    if image.spacing is None:
+    if image.spacing is None or min(image.spacing.row_mm, image.spacing.column_mm) <= 0:
         return "no pixel spacing"
     row, column = image.spacing.row_mm, image.spacing.column_mm
-    source = {"ImagerPixelSpacing": "at the detector", "PixelSpacing": "calibrated"}.get(
-        image.spacing.source, image.spacing.source
-    )
+    source = spacing_source(image.spacing)
     size = f"{row:.3g}" if abs(row - column) < 1e-6 else f"{row:.3g} × {column:.3g}"
     return f"{size} mm per pixel ({source})" if source else f"{size} mm per pixel"
+
+
+def spacing_source(known: Spacing) -> str:
+    """Where a spacing comes from, in words: `at the detector`, `calibrated`, ..."""
+    return {"ImagerPixelSpacing": "at the detector", "PixelSpacing": "calibrated"}.get(known.source, known.source)
 
 
 def unreadable(cause: str) -> tuple[str, str]:

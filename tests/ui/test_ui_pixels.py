@@ -76,9 +76,10 @@ def test_voi_table_gives_the_grey_levels_of_to_display() -> None:
 
 def test_presets_start_with_the_film_and_show_the_lung_darker_than_the_rest() -> None:
     film = image(np.zeros((2, 2)), modality="DX", bits=12, windows=(Window(2048, 4096),))
-    first, lung, soft = pixels.presets(film)
+    first, lung, soft, auto = pixels.presets(film)
     assert (first["centre"], first["width"], first["own"]) == (2048, 4096, True)
     assert lung["title"] == "Lung"
+    assert auto == {"title": "Auto", "auto": True}
     assert lung["centre"] < 2048 < soft["centre"]
     dark = Window(lung["centre"], lung["width"], lung["kind"])
     assert apply_window(np.array([700.0]), dark)[0] > apply_window(np.array([700.0]), Window(2048, 4096))[0]
@@ -93,17 +94,33 @@ def test_the_files_own_windows_come_before_ours() -> None:
     windows = (Window(512, 921), Window(300, 400, explanation="LUNG"), Window(900, 200))
     film = image(np.zeros((2, 2)), modality="DX", windows=windows)
     titles = [preset["title"] for preset in pixels.presets(film)]
-    assert titles == ["Default", "Lung", "Window 3", "Soft tissue"]
+    assert titles == ["Default", "Lung", "Window 3", "Soft tissue", "Auto"]
     assert pixels.presets(film)[1]["centre"] == 300
 
 
 def test_ct_gets_windows_in_hounsfield_units() -> None:
     film = image(np.zeros((2, 2)), modality="CT", modality_units="HU", windows=(Window(40, 400),))
-    assert [(p["title"], p["centre"], p["width"]) for p in pixels.presets(film)][1:] == [
+    assert [(p["title"], p.get("centre"), p.get("width")) for p in pixels.presets(film)][1:] == [
         ("Lung", -600.0, 1500.0),
-        ("Soft tissue", 40.0, 400.0),
+        ("Mediastinum", 40.0, 400.0),
         ("Bone", 400.0, 1800.0),
+        ("Brain", 40.0, 80.0),
+        ("Auto", None, None),
     ]
+
+
+def test_a_stack_is_stored_alike_and_exactly() -> None:
+    slices = [image([[-1000, 5], [7, 300]]), image([[-20, 5], [7, 2000]])]
+    first, second = pixels.encodings(slices)
+    assert first == second
+    for one in slices:
+        stored = np.frombuffer(pixels.encode(one, first), "<u2").reshape(2, 2)
+        assert np.array_equal(stored * first.slope + first.intercept, one.pixels)
+
+
+def test_a_stack_that_no_common_table_holds_is_stored_one_by_one() -> None:
+    wide = [image([[-40000, 0]]), image([[0, 40000]])]
+    assert pixels.encodings(wide) == [pixels.encoding(one) for one in wide]
 
 
 def saliency(shape: tuple[int, int]) -> SaliencyMap:

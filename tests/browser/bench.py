@@ -1,0 +1,140 @@
+"""The viewer's browser side on a bare page: the real module, style and pixel bytes, no server and no Streamlit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, Route
+
+from medimg_core.ui import tokens, viewer
+
+_UI = Path(viewer.__file__).parent
+_URL = "http://viewer.test/"
+_PAGE = """<!doctype html><html lang="en" style="color-scheme: dark"><title>Viewer</title>
+<style>
+html { --st-font: sans-serif; --st-text-color: #D3D7DA; --st-primary-color: #7DB3DC; --st-border-color: #2B2F33; }
+body { margin: 0; background: #0B0C0D } main { height: 100vh }</style><main></main>"""
+_MOUNT = """async ([css, data]) => {
+  const host = document.createElement('section');
+  host.style.height = '100%';
+  document.querySelector('main').replaceChildren(host);
+  const root = host.attachShadow({ mode: 'open' });
+  root.innerHTML = `<style>${css}</style><div class="view"></div>`;
+  window.told ??= [];
+  window.viewerModule ??= await import('/viewer.js');
+  const tell = (name, value) => window.told.push([name, value]);
+  window.unmount = window.viewerModule.default(
+    { parentElement: root, data: [data], setStateValue: tell, setTriggerValue: tell });
+}"""
+
+
+@dataclass
+class Bench:
+    """A page with one viewer; `down` cuts the connection, `spoiled` are urls that the server answers with an error."""
+
+    page: Page
+    down: bool = False
+    spoiled: dict[str, tuple[int, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Load the bare page, once."""
+        self.page.route(_URL + "**", self._answer)
+        self.page.goto(_URL)
+
+    def mount(self, data: dict[str, Any], wait: bool = True) -> None:
+        """Mount a viewer in place of the one before."""
+        css = (_UI / "viewer.css").read_text(encoding="utf-8")
+        self.page.evaluate(_MOUNT, [css, data])
+        if wait:
+            self.ready()
+
+    def ready(self, state: str = "1") -> None:
+        """Wait until what the panes show was fetched and drawn."""
+        self.page.wait_for_function(
+            "s => document.querySelector('section').shadowRoot.querySelector('.view').dataset.ready === s", arg=state
+        )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was asked for is drawn."""
+        self.page.evaluate("() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
+
+    def told(self, name: str) -> Any:
+        """The last value that was told to Python; None where nothing was."""
+        found = [value for key, value in self.page.evaluate("window.told") if key == name]
+        return found[-1] if found else None
+
+    def corner(self, index: int, pane: int = 0) -> str:
+        """The words in a corner: 0 upper left, 1 upper right, 2 lower left, 3 lower right."""
+        self.settle()
+        return self.page.locator(f".c{index}").nth(pane).inner_text()
+
+    def place(self, x: float, y: float, pane: int = 0) -> tuple[float, float]:
+        """Where a point of an image of one pane lies on the screen, for an image that is fitted."""
+        box = self.page.locator(".frame").nth(pane).bounding_box()
+        assert box
+        rows, columns, aspect = self.shape
+        k = min(box["width"] / columns, box["height"] / (rows * aspect))
+        left = box["x"] + (box["width"] - columns * k) / 2
+        top = box["y"] + (box["height"] - rows * aspect * k) / 2
+        return left + x * k, top + y * aspect * k
+
+    shape: tuple[int, int, float] = (1, 1, 1.0)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], pane: int = 0) -> None:
+        """Drag from one image point to another."""
+        self.page.mouse.move(*self.place(*start, pane))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.place(*end, pane), steps=4)
+        self.page.mouse.up()
+        self.settle()
+
+    def grey(self, x: float, y: float, pane: int = 0) -> list[int]:
+        """RGB of the stage over an image point."""
+        u, v = self.place(x, y, pane)
+        found: Any = (
+            self.page.locator("canvas.draw")
+            .nth(pane)
+            .evaluate(
+                """(c, [u, v]) => { const r = c.getBoundingClientRect();
+              return [...c.getContext('2d').getImageData(Math.floor(u - r.x), Math.floor(v - r.y), 1, 1).data]; }""",
+                [u, v],
+            )
+        )
+        return list(found[:3])
+
+    def _answer(self, route: Route) -> None:
+        path = route.request.url.removeprefix(_URL)
+        if path == "":
+            route.fulfill(body=_PAGE, content_type="text/html")
+        elif path == "viewer.js":
+            route.fulfill(body=viewer.module(), content_type="text/javascript")
+        elif not path.startswith("pixels/"):
+            route.fulfill(status=204)
+        else:
+            self.asked.append(path)
+            self._pixels(route, path.removeprefix("pixels/"))
+
+    def _pixels(self, route: Route, token: str) -> None:
+        found = tokens.find(token)
+        if self.down:
+            route.abort("connectionfailed")
+        elif token in self.spoiled:
+            status, said = self.spoiled[token]
+            route.fulfill(status=status, body=said)
+        elif found is None:
+            route.fulfill(status=404)
+        else:
+            route.fulfill(body=found.make({}), content_type="application/octet-stream")
+
+
+def arithmetic(page: Page, expression: str, *given: Any) -> Any:
+    """Value of an expression over the viewer's pure functions; `given` are its arguments `a`, `b`, ..."""
+    names = ", ".join("abcdefgh"[: len(given)])
+    code = (_UI / "viewer_math.js").read_text(encoding="utf-8")
+    found = page.evaluate(f"([{names}]) => {{ {code}\n return JSON.stringify({expression}); }}", list(given))
+    return json.loads(found)

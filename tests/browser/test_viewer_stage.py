@@ -1,0 +1,473 @@
+"""The viewer on a bare page: windows, stacks, measurements, layers and panes, as a reader uses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from bench import Bench
+from playwright.sync_api import Browser, ConsoleMessage
+
+from medimg_core.imaging import to_display
+from medimg_core.types import Image, Region, Spacing, Window
+from medimg_core.ui import drawn
+from medimg_core.ui.tokens import Tokens
+from medimg_core.ui.viewer import LAYOUTS, Layer, Pane, Picker, Stack, Stage, layer, outlines, stack_films
+from medimg_core.ui.viewer_data import described
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@pytest.fixture
+def tokens() -> Iterator[Tokens]:
+    owner = Tokens()
+    yield owner
+    owner.release()
+
+
+@pytest.fixture
+def bench(chromium: Browser) -> Iterator[Bench]:
+    """A bare page of 1000 x 700; an error in the console that no test asked for fails it."""
+    context = chromium.new_context(viewport={"width": 1000, "height": 700})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    faults: list[str] = []
+
+    def watch(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            faults.append(message.text)
+
+    page.on("console", watch)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    opened = Bench(page)
+    opened.open()
+    yield opened
+    context.close()
+    assert not faults
+
+
+def ct(index: int, seed: int = 0, shape: tuple[int, int] = (64, 64), step: float = 4.0) -> Image:
+    """A made slice in HU: a ramp from -1000 to 1000 along the columns, with noise, and `index` in its first pixel."""
+    rows, columns = shape
+    noise = np.random.default_rng(seed + index).integers(-40, 40, shape)
+    values = np.linspace(-1000, 1000, columns)[None].round() + noise
+    values[0, 0] = index
+    return Image(
+        values.astype(np.float32),
+        "MONOCHROME2",
+        f"ct-{seed}-{index}-{rows}-{columns}",
+        bits=12,
+        spacing=Spacing(0.8, 0.5, "PixelSpacing"),
+        windows=(Window(40, 400),),
+        modality="CT",
+        position=(0.0, 0.0, index * step),
+        orientation=AXIAL,
+        modality_units="HU",
+    )
+
+
+def show(
+    bench: Bench,
+    tokens: Tokens,
+    *series: Sequence[Image],
+    key: str = "stage",
+    case: int = 1,
+    wait: bool = True,
+    **stage: Any,
+) -> list[Image]:
+    """Mount series; returns their images in one list."""
+    images = [image for one in series for image in one]
+    films = [film for one in series for film in stack_films(one, tokens)]
+    stacks, first = [], 0
+    for number, one in enumerate(series, start=1):
+        stacks.append(Stack(f"Series {number}", first, len(one)))
+        first += len(one)
+    layers = stage.pop("layers", {})
+    stage.setdefault("layouts", LAYOUTS if len(images) > 1 else ("1x1",))
+    panes = [Pane(0, "The image", series=0)]
+    bench.mount(described(key, case, films, panes, Stage(stacks=stacks, **stage), layers), wait)
+    rows, columns = images[0].shape
+    known = images[0].spacing
+    bench.shape = (rows, columns, known.row_mm / known.column_mm if known and known.row_mm else 1.0)
+    return images
+
+
+def press(bench: Bench, *keys: str) -> None:
+    bench.page.locator(".frame").first.focus()
+    for key in keys:
+        bench.page.keyboard.press(key)
+    bench.settle()
+
+
+def choose(bench: Bench, name: str) -> None:
+    bench.page.get_by_role("button", name=name, exact=True).click()
+    bench.settle()
+
+
+# ---- window, zoom, pose -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("title", "window"),
+    [
+        ("Lung", Window(-600, 1500)),
+        ("Mediastinum", Window(40, 400)),
+        ("Bone", Window(400, 1800)),
+        ("Brain", Window(40, 80)),
+    ],
+)
+def test_presets_show_the_greys_of_the_library(bench: Bench, tokens: Tokens, title: str, window: Window) -> None:
+    # Wide flat stripes, so that enlarging does not mix neighbours where the stage is read.
+    levels = np.repeat(np.array([-1000, -600, -100, 0, 40, 60, 100, 400, 1000]), 7)[None].repeat(40, 0)
+    image = replace(ct(0), pixels=levels.astype(np.float32), digest="stripes", spacing=Spacing(1, 1, "PixelSpacing"))
+    show(bench, tokens, [image])
+    choose(bench, title)
+    expected = np.rint(to_display(image, window)[0, 3::7] * 255)
+    seen = [bench.grey(7 * i + 3.5, 20.5)[0] for i in range(9)]
+    assert np.abs(np.array(seen) - expected).max() <= 1
+    assert bench.corner(1) == f"window {window.centre:g} / {window.width:g}".replace("-", "−")
+
+
+def test_dragging_widens_to_the_right_and_brightens_downwards(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    bench.page.mouse.move(500, 300)
+    bench.page.mouse.down()
+    bench.page.mouse.move(600, 300)  # 100 px are a fifth of a window width
+    bench.page.mouse.up()
+    assert bench.corner(1) == "window 40 / 480"
+    bench.page.mouse.move(500, 300)
+    bench.page.mouse.down()
+    bench.page.mouse.move(500, 350)
+    bench.page.mouse.up()
+    assert bench.corner(1) == "window −8 / 480"
+    assert bench.told("drawn") is None
+
+
+def test_keys_do_what_the_pointer_does(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    press(bench, "2")
+    assert bench.corner(1) == "window −600 / 1500"
+    press(bench, "]", "+")
+    assert bench.corner(1) == "window −600 / 1575\nzoom 1.3"
+    press(bench, "0", "1", "i")
+    assert bench.corner(1) == "window 40 / 400"
+    assert bench.page.get_by_role("button", name="Inverted").get_attribute("aria-pressed") == "true"
+    press(bench, "?")
+    assert bench.page.get_by_role("dialog").is_visible()
+    bench.page.keyboard.press("Escape")
+    assert not bench.page.get_by_role("dialog").is_visible()
+
+
+def test_turning_and_mirroring_move_the_picture(bench: Bench, tokens: Tokens) -> None:
+    pixels = np.zeros((40, 40), np.float32)
+    pixels[:20, :20] = 255  # upper left is white
+    image = Image(pixels, "MONOCHROME2", "corner")
+    show(bench, tokens, [image])
+    places = [(10, 10), (30, 10), (30, 30), (10, 30)]
+
+    def white() -> int:
+        bench.settle()
+        return [bench.grey(x, y)[0] for x, y in places].index(255)
+
+    assert white() == 0
+    press(bench, "r")
+    assert white() == 1
+    press(bench, "h")
+    assert white() == 0
+    press(bench, "r", "r")
+    assert white() == 2
+
+
+# ---- stacks -----------------------------------------------------------------------------------------------------
+def test_wheel_keys_and_slider_turn_the_slices(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(12)])
+    bench.page.mouse.move(*bench.place(32, 32))
+    for _ in range(3):
+        bench.page.mouse.wheel(0, 100)
+    assert bench.corner(2).startswith("image 4 of 12, 12.0 mm")
+    press(bench, "ArrowDown", "PageDown", "ArrowUp")
+    assert bench.corner(2).startswith("image 5 of 12")
+    press(bench, "End")
+    assert bench.corner(2).startswith("image 12 of 12")
+    bench.page.get_by_label("Image of the series").fill("2")
+    assert bench.corner(2).startswith("image 2 of 12")
+    bench.page.mouse.move(*bench.place(0.5, 0.5))
+    assert "row 0, column 0: 1 HU" in bench.corner(3)
+    assert "0.3 mm right, 0.4 mm down" in bench.corner(3)
+
+
+def test_a_series_is_fetched_once_and_played(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(6)])
+    press(bench, "Home", " ")
+    bench.page.wait_for_function(
+        "() => document.querySelector('section').shadowRoot.querySelector('.c2').textContent.startsWith('image 5')"
+    )
+    press(bench, " ")
+    stopped = bench.corner(2)
+    bench.page.wait_for_timeout(300)
+    assert bench.corner(2) == stopped
+    press(bench, "End", "Home")
+    assert len(bench.asked) == len(set(bench.asked)) == 6
+
+
+def test_gaps_and_doubles_are_said(bench: Bench, tokens: Tokens) -> None:
+    slices = [ct(i) for i in (0, 1, 2, 4, 5)]
+    again = replace(ct(5), digest="again")
+    show(bench, tokens, [*slices, again])
+    assert "one gap in this series" in bench.corner(2)
+    assert "some positions occur twice" in bench.corner(2)
+    press(bench, "PageDown", "PageDown")
+    assert "gap here; slices are 4 mm apart elsewhere" in bench.corner(2)
+    press(bench, "End")
+    assert "two images at this position" in bench.corner(2)
+
+
+def test_a_slice_that_cannot_be_had_says_so_and_the_rest_stays(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(i) for i in range(4)]
+    films = stack_films(images, tokens)
+    bench.spoiled[films[2]["url"].rsplit("/", 1)[1]] = (422, "The pixel data of this image could not be decoded.")
+    show(bench, tokens, images)
+    press(bench, "PageDown", "PageDown")
+    bench.page.wait_for_timeout(200)
+    assert bench.page.locator(".note").inner_text() == "The pixel data of this image could not be decoded."
+    press(bench, "PageDown")
+    assert not bench.page.locator(".note").is_visible()
+    assert bench.corner(2).startswith("image 4 of 4")
+    assert bench.page.locator(".view").get_attribute("data-ready") == "1"
+
+
+def test_a_connection_that_drops_while_scrolling_comes_back(bench: Bench, tokens: Tokens) -> None:
+    images = [replace(ct(i, shape=(400, 400)), digest=f"wide-{i}") for i in range(30)]
+    bench.down = True
+    show(bench, tokens, images, wait=False)
+    bench.page.wait_for_timeout(300)
+    bench.down = False
+    bench.ready()
+    press(bench, "End")
+    bench.page.mouse.move(*bench.place(0.5, 0.5))
+    bench.page.wait_for_function(
+        "() => document.querySelector('section').shadowRoot.querySelector('.c3').textContent.includes(': 29 HU')"
+    )
+
+
+# ---- measurements -----------------------------------------------------------------------------------------------
+def test_a_known_length_is_measured_to_half_a_percent(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0, shape=(512, 512))])
+    choose(bench, "Length")
+    bench.drag((100, 100), (400, 350))
+    mark = bench.told("drawn")["marks"][0]
+    (x0, y0), (x1, y1) = mark["points"]
+    expected = np.hypot(300 * 0.5, 250 * 0.8)
+    assert np.hypot((x1 - x0) * 0.5, (y1 - y0) * 0.8) == pytest.approx(expected, rel=0.005)
+    said = bench.page.locator(".live").inner_text()
+    assert said.startswith("Length: ")
+    assert float(re.search(r"[\d.]+", said)[0]) == pytest.approx(expected, rel=0.005)  # type: ignore[index]
+    assert said.endswith(" mm")
+
+
+def test_ellipse_statistics_are_those_of_numpy(bench: Bench, tokens: Tokens) -> None:
+    (image,) = show(bench, tokens, [ct(0, shape=(128, 128))])
+    choose(bench, "Ellipse")
+    bench.drag((30, 30), (90, 100))
+    (x0, y0), (x1, y1) = bench.told("drawn")["marks"][0]["points"]
+    y, x = np.mgrid[:128, :128] + 0.5
+    inside = ((x - (x0 + x1) / 2) / ((x1 - x0) / 2)) ** 2 + ((y - (y0 + y1) / 2) / ((y1 - y0) / 2)) ** 2 <= 1
+    values = image.pixels[inside]
+    said = bench.page.locator(".live").inner_text().replace("−", "-")
+    mean, sd = (float(v) for v in re.search(r"mean (\S+) HU, SD (\S+)", said).groups())  # type: ignore[union-attr]
+    assert mean == pytest.approx(values.mean(), rel=0.005)
+    assert sd == pytest.approx(values.std(), rel=0.005)
+    assert f"{inside.sum()} px" in said
+
+
+def test_without_a_spacing_lengths_are_in_pixels(bench: Bench, tokens: Tokens) -> None:
+    for number, spacing in enumerate((None, Spacing(0.0, 0.0, "PixelSpacing"))):
+        image = replace(ct(0), spacing=spacing, digest=f"none-{number}")
+        show(bench, tokens, [image], key=f"none-{number}")
+        bench.shape = (64, 64, 1.0)
+        choose(bench, "Length")
+        bench.drag((10, 10), (40, 50))
+        assert re.fullmatch(r"Length: (49\.\d|50|50\.\d) px", bench.page.locator(".live").inner_text())
+        assert "no pixel spacing" in bench.corner(2)
+
+
+def test_an_angle_takes_three_points(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [replace(ct(0), spacing=Spacing(1, 1, "PixelSpacing"), digest="square")])
+    choose(bench, "Angle")
+    bench.drag((50, 32), (20, 32))
+    assert bench.told("drawn") is None
+    bench.page.mouse.click(*bench.place(40, 12))
+    bench.settle()
+    assert bench.page.locator(".live").inner_text() in ("Angle: 44.9°", "Angle: 45.0°", "Angle: 45.1°")
+
+
+def test_measuring_with_the_keyboard_alone(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    press(bench, "l", "Enter", "Enter", *["Shift+ArrowRight"] * 4, "Enter")
+    (mark,) = bench.told("drawn")["marks"]
+    (x0, y0), (x1, y1) = mark["points"]
+    assert x1 - x0 == pytest.approx(80 / bench_scale(bench), rel=1e-3)
+    assert y0 == y1
+    press(bench, "Delete")
+    assert bench.told("drawn")["marks"] == []
+
+
+def bench_scale(bench: Bench) -> float:
+    return bench.place(1, 0)[0] - bench.place(0, 0)[0]
+
+
+def test_a_box_comes_back_and_can_be_moved_by_its_corner(bench: Bench, tokens: Tokens) -> None:
+    images = show(bench, tokens, [ct(0)])
+    choose(bench, "Box")
+    bench.drag((10, 12), (30, 40))
+    bench.drag((30, 40), (50, 44))
+    viewed = drawn.read(bench.told("drawn"), images)
+    (box,) = viewed.boxes
+    assert np.allclose(box.box, (10, 12, 50, 44), atol=0.2)
+    assert viewed.view is not None
+    assert (viewed.view.centre, viewed.view.width, viewed.view.zoom) == (40, 400, 1)
+    assert box.region("mine").box == box.box
+
+
+# ---- layers -----------------------------------------------------------------------------------------------------
+def evidence(tokens: Tokens) -> dict[str, Any]:
+    values = np.zeros((8, 8), np.float32)
+    values[:, :4], values[:, 4:] = 1.0, -0.5
+    return {"cam": layer(Layer("cam", "x", values, 1.0, 1.0, True, (8, 8)), "map", tokens)}
+
+
+def test_opacity_and_threshold_of_a_map(bench: Bench, tokens: Tokens) -> None:
+    image = Image(np.full((64, 64), 100, np.float32), "MONOCHROME2", "flat")
+    stage = {"bar": {"signed": True, "high": "for", "low": "against", "label": "Scale"}}
+    picker = Picker("Method", [("cam", "CAM")], "cam")
+    show(bench, tokens, [image], layers=evidence(tokens), picker=picker, **stage)
+    bench.page.get_by_label("Show the map from this value on").fill("0")
+    strongest = np.array([255, 201, 90])  # the end of the ramp for evidence for
+
+    def mixed(opacity: float) -> np.ndarray:
+        bench.page.get_by_label("Opacity of the map").fill(str(opacity))
+        bench.settle()
+        assert np.abs(np.array(bench.grey(16, 32)) - (strongest * opacity + 100 * (1 - opacity))).max() <= 2
+        return np.array(bench.grey(48, 32))
+
+    mixed(1)
+    mixed(0.65)
+    against = mixed(0.8)
+    assert against[2] > against[0] + 20  # blue
+    bench.page.get_by_label("Show the map from this value on").fill("0.6")
+    bench.settle()
+    assert bench.grey(48, 32) == [100, 100, 100]
+    bench.page.mouse.move(*bench.place(16, 32))
+    assert "evidence 1.00" in bench.corner(3)
+    bench.page.get_by_role("button", name="Map", exact=True).click()
+    bench.settle()
+    assert bench.grey(16, 32) == [100, 100, 100]
+
+
+def test_boxes_and_outlines_of_a_model(bench: Bench, tokens: Tokens) -> None:
+    image = Image(np.zeros((64, 64), np.float32), "MONOCHROME2", "dark")
+    mask = np.zeros((64, 64), bool)
+    mask[40:50, 40:60] = True
+    regions = [
+        *outlines(Region("box", "opacity", 0.8, box=(10, 10, 30, 30)), 0),
+        *outlines(Region("mask", "lung", 0.9, mask=mask), 0),
+    ]
+    show(bench, tokens, [image], regions=regions)
+    assert max(max(bench.grey(10, y / 4)) for y in range(64, 80)) > 150
+    bench.page.get_by_role("button", name="Outlines").click()
+    bench.settle()
+    assert max(max(bench.grey(10, y / 4)) for y in range(64, 80)) == 0
+
+
+# ---- panes ------------------------------------------------------------------------------------------------------
+def test_two_panes_scroll_zoom_and_window_together(bench: Bench, tokens: Tokens) -> None:
+    current, prior = [ct(i) for i in range(8)], [ct(i, seed=90, step=2.0) for i in range(16)]
+    show(bench, tokens, current, prior)
+    bench.page.get_by_label("Panes", exact=True).select_option("1x2")
+    bench.ready()
+    press(bench, "PageDown", "PageDown", "2", "+")
+    assert bench.corner(2, 0).startswith("image 3 of 8, 8.0 mm")
+    assert bench.corner(2, 1).startswith("image 5 of 16, 8.0 mm")
+    assert bench.corner(1, 0) == bench.corner(1, 1) == "window −600 / 1500\nzoom 1.3"
+    bench.page.get_by_role("button", name="Linked").click()
+    press(bench, "PageDown", "1")
+    assert bench.corner(2, 0).startswith("image 4 of 8")
+    assert bench.corner(2, 1).startswith("image 5 of 16")
+    assert bench.corner(1, 1) == "window −600 / 1500\nzoom 1.3"
+
+
+def test_four_panes_and_a_chosen_series(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(3)], [ct(i, seed=50) for i in range(4)])
+    bench.page.get_by_label("Panes", exact=True).select_option("2x2")
+    bench.ready()
+    assert bench.page.locator("canvas.draw").count() == 4
+    bench.page.get_by_label("Series in this pane").nth(2).select_option("1")
+    bench.ready()
+    assert "of 4" in bench.corner(2, 2)
+
+
+# ---- odd images -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1)])
+def test_odd_shapes_are_shown(bench: Bench, tokens: Tokens, shape: tuple[int, int]) -> None:
+    image = Image(np.full(shape, 200, np.float32), "MONOCHROME2", f"odd-{shape}")
+    show(bench, tokens, [image])
+    press(bench, *["+"] * 50)
+    middle: Any = bench.page.locator("canvas.draw").evaluate(
+        "c => [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data]"
+    )
+    assert middle[:3] == [200, 200, 200]
+
+
+def test_levels_that_are_all_equal(bench: Bench, tokens: Tokens) -> None:
+    image = Image(np.full((32, 32), 65535, np.float32), "MONOCHROME2", "flat16", bits=16, modality="DX")
+    show(bench, tokens, [image])
+    choose(bench, "Auto")
+    bench.page.mouse.move(*bench.place(16.5, 16.5))
+    assert "row 16, column 16" in bench.corner(3)
+
+
+# ---- life -------------------------------------------------------------------------------------------------------
+def test_twenty_mounts_leave_nothing_behind(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(i, shape=(128, 128)) for i in range(3)]
+    session = bench.page.context.new_cdp_session(bench.page)
+
+    def cycle(times: int) -> dict[str, int]:
+        for _ in range(times):
+            show(bench, tokens, images)
+            bench.page.evaluate("() => window.unmount()")
+        bench.page.evaluate("() => document.querySelector('main').replaceChildren()")
+        session.send("HeapProfiler.collectGarbage")
+        session.send("HeapProfiler.collectGarbage")
+        return dict(session.send("Memory.getDOMCounters"))
+
+    before = cycle(5)
+    after = cycle(20)
+    assert after["nodes"] <= before["nodes"] + 20
+    assert after["jsEventListeners"] <= before["jsEventListeners"] + 5
+
+
+def test_pixels_are_forgotten_with_their_case(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(0)]
+    show(bench, tokens, images, key="one", case=1)
+    show(bench, tokens, images, key="one", case=1)
+    assert len(bench.asked) == 1
+    show(bench, tokens, images, key="other", case=2)
+    assert len(bench.asked) == 2
+
+
+def test_two_fingers_zoom(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    bench.page.locator(".frame").evaluate(
+        """frame => {
+          const r = frame.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
+          const send = (type, id, dx) => frame.dispatchEvent(new PointerEvent(type,
+            { pointerId: id, pointerType: 'touch', clientX: x + dx, clientY: y, bubbles: true, button: 0 }));
+          send('pointerdown', 1, -50); send('pointerdown', 2, 50);
+          send('pointermove', 1, -100); send('pointermove', 2, 100);
+          send('pointerup', 1, -100); send('pointerup', 2, 100); }"""
+    )
+    assert "zoom 2.0" in bench.corner(1)
