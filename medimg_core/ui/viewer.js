@@ -68,6 +68,7 @@ class Viewer {
     body.append(...[this.strip?.node, grid].filter(Boolean));
     if (data.bar) {
       this.scale = el("canvas", "scale");
+      this.scaled = "";
       this.scale.setAttribute("role", "img");
       this.scale.setAttribute("aria-label", data.bar.label);
       body.append(this.scale);
@@ -155,7 +156,7 @@ class Viewer {
         const { w, h, kind } = this.data.images[at];
         if (!store.room(w * h * { u8: 1, u16: 2, rgb: 3 }[kind])) return;
         await this.need(at).catch(() => null);
-        this.later();
+        if (this.panes.some((pane) => pane.at === at)) this.later();
       }
     };
     Promise.all(Array.from({ length: AT_ONCE }, work)).then(() => { this.fetching = false; });
@@ -362,10 +363,18 @@ class Viewer {
       pane.draw(dpr);
     }
     const own = this.panes.length === 1 ? this.maps.get(this.mapOf(this.panes[0])) : null;
-    if (this.scale) drawScale(this.scale, this.data.bar, this.look, this.ramps, own?.raised ? own : null, this.family);
+    if (this.scale) this.drawScale(own?.raised ? own : null);
     this.bar?.update();
     this.strip?.update();
     if (this.complete) this.view.dataset.ready = this.lost || this.failed ? "lost" : "1";
+  }
+
+  drawScale(own) { // only where it would look otherwise than before
+    const { scale, look, data } = this;
+    const now = [scale.clientWidth, scale.clientHeight, devicePixelRatio, own?.max, look.map, look.opacity, look.threshold].join();
+    if (this.scaled === now) return;
+    this.scaled = now;
+    drawScale(scale, data.bar, look, this.ramps, own, this.family);
   }
 
   /** The picture of a pane in grey levels: painted once for all panes and redraws. */

@@ -108,6 +108,7 @@ class Bar {
     pressed(this.map, look.map);
     pressed(this.regions, look.regions);
     pressed(this.linked, look.linked);
+    if (this.linked) this.linked.hidden = viewer.panes.length < 2;
     if (!this.slice) return;
     const count = active.stack?.count ?? 1, now = (active.stack ? active.view.slice : 0) + 1;
     Object.assign(this.slice, { max: count, value: now, disabled: count < 2 });

@@ -103,8 +103,9 @@ class Pane {
   // ---- drawing ----------------------------------------------------------------------------------------------------
   draw(dpr) {
     const { canvas, frame, viewer } = this, c = canvas.getContext("2d"), { look } = viewer;
-    canvas.width = Math.round(frame.clientWidth * dpr); // also wipes it: nothing of another image can stay
-    canvas.height = Math.round(frame.clientHeight * dpr);
+    const wide = Math.round(frame.clientWidth * dpr), high = Math.round(frame.clientHeight * dpr);
+    if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
+    c.reset(); // nothing of another image can stay
     c.family = viewer.family;
     const map = viewer.maps.get(viewer.mapOf(this));
     if (map && !map.raised && viewer.complete) viewer.fetchLate(map);
@@ -114,8 +115,7 @@ class Pane {
     const m = denser(this.matrix, dpr);
     this.drawFilm(c, m);
     if (map?.raised && look.map) {
-      const lines = [viewer.data.ramps.for[1], viewer.data.ramps.against[1]];
-      drawMap(c, map, image, m, look, viewer.ramps, lines, dpr);
+      c.drawImage(this.overlay(map, m, dpr), 0, 0);
     }
     if (look.regions) drawRegions(c, this.regions(), image, m, viewer.data.ramps.for[1], dpr);
     const marks = look.marks.filter((mark) => mark.image === this.at), { draft } = viewer;
@@ -125,6 +125,17 @@ class Pane {
     if (viewer.data.corners) this.drawAids(c, m, dpr);
   }
 
+  /** The map where it lies now; drawn anew only when map, place or look change, not with every image of a series. */
+  overlay(map, m, dpr) {
+    const { viewer, canvas, image } = this, { look, data, ramps } = viewer;
+    const now = [map.url, m, look.opacity, look.threshold, canvas.width, canvas.height].join();
+    if (this.laid === now) return this.over;
+    this.over = Object.assign(el("canvas"), { width: canvas.width, height: canvas.height });
+    drawMap(this.over.getContext("2d"), map, image, m, look, ramps, [data.ramps.for[1], data.ramps.against[1]], dpr);
+    this.laid = now;
+    return this.over;
+  }
+
   regions() {
     return this.viewer.data.regions.filter((region) => region.image === this.at);
   }
@@ -132,7 +143,6 @@ class Pane {
   drawFilm(c, m) {
     const { image, view } = this, film = this.viewer.painted(this);
     const k = Math.hypot(m[0], m[1]), w = Math.max(1, Math.round(image.w * k)), h = Math.max(1, Math.round(image.h * image.aspect * k));
-    c.imageSmoothingQuality = "high";
     if (k >= 1 || view.zoom > 1) {
       c.imageSmoothingEnabled = k < 8; // from eight screen pixels on the pixels themselves are what one looks at
       c.setTransform(...m);
@@ -155,6 +165,8 @@ class Pane {
 
   drawAids(c, m, dpr) { // letters of the patient's directions, and a bar of known length
     const { image, view } = this, { width, height } = c.canvas, sides = letters(image.orientation, view);
+    const tight = width < 520 * dpr; // the bar goes to the right then, away from the words on the left
+    this.frame.classList.toggle("tight", tight);
     c.font = `600 ${13 * dpr}px ${c.family}`;
     c.textBaseline = "middle";
     c.textAlign = "center";
@@ -169,11 +181,11 @@ class Pane {
       write(sides.left, 18 * dpr, height / 2);
       write(sides.right, width - 18 * dpr, height / 2);
       write(sides.top, width / 2, 14 * dpr);
-      write(sides.bottom, width / 2, height - 34 * dpr);
+      write(sides.bottom, width / 2, height - (tight ? 14 : 34) * dpr);
     }
     const bar = scaleBar(image, Math.hypot(m[0], m[1]), Math.min(140 * dpr, width / 3));
     if (!bar) return;
-    const x = (width - bar.px) / 2, y = height - 8 * dpr;
+    const x = tight ? width - bar.px - 10 * dpr : (width - bar.px) / 2, y = height - 8 * dpr;
     c.fillStyle = "#000";
     c.fillRect(x - dpr, y - 5 * dpr, bar.px + 2 * dpr, 7 * dpr);
     c.fillStyle = "#D3D7DA";
@@ -181,7 +193,7 @@ class Pane {
     c.fillRect(x, y - 4 * dpr, dpr, 5 * dpr);
     c.fillRect(x + bar.px - dpr, y - 4 * dpr, dpr, 5 * dpr);
     c.font = `${12 * dpr}px ${c.family}`;
-    write(bar.mm >= 10 ? `${bar.mm / 10} cm` : `${plain(bar.mm)} mm`, width / 2, y - 12 * dpr);
+    write(bar.mm >= 10 ? `${bar.mm / 10} cm` : `${plain(bar.mm)} mm`, x + bar.px / 2, y - 12 * dpr);
   }
 
   // ---- words ------------------------------------------------------------------------------------------------------
