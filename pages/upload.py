@@ -102,21 +102,32 @@ def answer(case: session.Case | None) -> None:
 
 
 def demo_strip() -> None:
-    """The demo cases; one click opens the diagnosis."""
-    cases = demo.demos()
-    if not cases:
+    """The demo cases of one question; one click opens the diagnosis."""
+    everything = demo.demos()
+    if not everything:
         return
-    st.html(f"<div class='mi' style='padding:10px 0 4px'><b>Demo cases</b> <span class='q'>{words.DEMOS}</span></div>")
+    with st.container(key="demo-head", horizontal=True, vertical_alignment="center"):
+        st.html(f"<div class='mi'><b>Demo cases</b> <span class='q'>{words.DEMOS}</span></div>")
+        cases = demo.of_group(everything, demo_group(demo.groups(everything)))
     tokens = session.workspace().demos
     with st.container(key="strip-demo", height="stretch"):
-        films = [thumbnail(str(c.path), tokens, lambda c=c: demo.thumbnail(c.path), demo.THUMB) for c in cases]
-        panes = [Pane(i if c.whole else None, c.title, title=c.title, opens=c.path.stem) for i, c in enumerate(cases)]
-        got = mount("demo", films, panes, Stage(columns=len(cases), toolbar=False, corners=False))
-    chosen = next((c for c in cases if c.path.stem == got.open), None)
+        films = [thumbnail(c.key, tokens, lambda c=c: demo.thumbnail(c.paths[0]), demo.THUMB) for c in cases]
+        panes = [Pane(i if c.whole else None, c.title, title=c.title, opens=c.key) for i, c in enumerate(cases)]
+        got = mount(f"demo-{cases[0].key}", films, panes, Stage(columns=len(cases), toolbar=False, corners=False))
+    chosen = next((c for c in cases if c.key == got.open), None)
     if chosen is not None:
         reading = demo.open_demo(chosen)
         session.open_case(reading.study, reading.headers, chosen.title)
         st.switch_page("pages/diagnosis.py")
+
+
+def demo_group(known: tuple[str, ...]) -> str | None:
+    """The heading whose cases are shown; None where there is nothing to choose."""
+    if len(known) < 2:
+        return None
+    return st.segmented_control(
+        "Kind of demo case", known, default=known[0], required=True, label_visibility="collapsed", key="demo-group"
+    )
 
 
 with page(patient=True):

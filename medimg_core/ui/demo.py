@@ -1,4 +1,4 @@
-"""Demo cases: synthetic films that the project made, opened by one click. They show no patient."""
+"""Demo cases: synthetic images that the project made, opened by one click. They show no patient."""
 
 from __future__ import annotations
 
@@ -22,34 +22,61 @@ THUMB = (264, 316)
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo case: its file, the words below its thumbnail, and whether the file is whole."""
+    """One demo case: its files, the words below its thumbnail, its heading, and whether the files are whole."""
 
-    path: Path
+    paths: tuple[Path, ...]
     title: str
+    group: str = ""
     whole: bool = True
+
+    @property
+    def key(self) -> str:
+        """Names the case on the page."""
+        return self.paths[0].stem
 
 
 def demos(folder: Path | None = None) -> tuple[Demo, ...]:
-    """The demo cases in the order of their file names; `cases.toml` holds `title` and `kind` for each file stem."""
+    """The demo cases of `cases.toml` in its order, then files that it does not name.
+
+    A table's `files`, or the file of its own name, make one case; `title`, `group` and `kind` are told besides.
+    """
     base = folder or models_folder() / "demo_cases"
     table = base / "cases.toml"
     told = tomllib.loads(table.read_text(encoding="utf-8")) if table.is_file() else {}
-    return tuple(_demo(path, told.get(path.stem, {})) for path in sorted(base.glob("*.dcm")))
+    named = [_demo(base, stem, entry) for stem, entry in told.items()]
+    known = {path for case in named for path in case.paths}
+    rest = [_demo(base, path.stem, {}) for path in sorted(base.glob("*.dcm")) if path not in known]
+    return tuple(case for case in (*named, *rest) if all(path.is_file() for path in case.paths))
 
 
-def _demo(path: Path, told: dict[str, Any]) -> Demo:
-    title = str(told.get("title", path.stem.replace("_", " ").capitalize()))
-    return Demo(path, title, told.get("kind") != "damaged")
+def _demo(base: Path, stem: str, told: dict[str, Any]) -> Demo:
+    paths = tuple(base / str(name) for name in told.get("files", [f"{stem}.dcm"]))
+    title = str(told.get("title", stem.replace("_", " ").capitalize()))
+    return Demo(paths, title, str(told.get("group", "")), told.get("kind") != "damaged")
+
+
+def groups(cases: tuple[Demo, ...]) -> tuple[str, ...]:
+    """The headings in their order; cases without one stand under the first."""
+    return tuple(dict.fromkeys(case.group for case in cases if case.group))
+
+
+def of_group(cases: tuple[Demo, ...], group: str | None) -> tuple[Demo, ...]:
+    """The cases under a heading; those of the first where it is none of them, all where there are no headings."""
+    known = groups(cases)
+    if not known:
+        return cases
+    wanted = group if group in known else known[0]
+    return tuple(case for case in cases if (case.group or known[0]) == wanted)
 
 
 def open_demo(demo: Demo) -> Reading:
-    """Read a demo case like any other file."""
-    return read([demo.path.read_bytes()])
+    """Read a demo case like any other files."""
+    return read([path.read_bytes() for path in demo.paths])
 
 
 @lru_cache(maxsize=32)
 def thumbnail(path: Path) -> bytes:
-    """The film in small on black, uint8 `THUMB`; black where the file cannot be read."""
+    """The image in small on black, uint8 `THUMB`; black where the file cannot be read."""
     images = read([path.read_bytes()]).study.images
     return _small(images[0]).tobytes() if images else bytes(THUMB[0] * THUMB[1])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -11,13 +13,16 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from medimg_core.catalog import models_folder, open_model
-from medimg_core.errors import UnreadableImage
+from medimg_core.errors import BadTable, UnreadableImage
 from medimg_core.imaging import to_display
 from medimg_core.io import read_file
 from medimg_core.training.appearance.cases import CASES
 from medimg_core.training.appearance.choose import answer
 from medimg_core.training.appearance.dicomfile import Header, cut_off, dicom_bytes
+from medimg_core.training.appearance.make import write_others
 from medimg_core.training.appearance.novelty import LARGEST_SHARE
+from medimg_core.training.appearance.table import read_checks
+from medimg_core.training.phantoms.cases import DRAWN
 
 FOLDER = models_folder() / "demo_cases"
 HEADER = Header("Example^Zoe", "DEMO-9999", "20200630", "20260629", "F", "PA", JPEGLSLossless, spacing_mm=0.5)
@@ -78,18 +83,19 @@ def test_a_shipped_case_is_what_its_title_says(case: object) -> None:
 
 
 def test_the_shipped_folder_is_small_and_complete() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {"cases.toml", *(f"{case.stem}.dcm" for case in CASES)}
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 3_000_000
+    drawn = {f"{stem}.dcm" for case in DRAWN for stem in case.stems}
+    assert {path.name for path in FOLDER.iterdir()} == {"cases.toml", *(f"{case.stem}.dcm" for case in CASES), *drawn}
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4_000_000
     assert sum(case.kind == "film" for case in CASES) >= 6
     assert any(case.header.inverted for case in CASES)
 
 
 def test_the_table_names_every_case_and_none_is_a_copy() -> None:
     table = tomllib.loads((FOLDER / "cases.toml").read_text(encoding="utf-8"))
-    assert list(table) == [case.stem for case in CASES]
+    assert list(table) == [case.stem for case in (*CASES, *DRAWN)]
     for case in CASES:
         entry = table[case.stem]
-        assert (entry["file"], entry["title"], entry["kind"]) == (f"{case.stem}.dcm", case.title, case.kind)
+        assert (entry["files"], entry["title"], entry["kind"]) == ([f"{case.stem}.dcm"], case.title, case.kind)
         if case.kind == "film":
             assert entry["nearest_training_film"] <= entry["nearest_patients"]
             assert entry["lead_of_nearest"] <= entry["lead_among_real_films"]
@@ -103,6 +109,22 @@ def test_the_shipped_model_answers_the_childrens_films_as_their_titles_say(stem:
     assert found.fits(case), f"{found}: choose another seed with --try-seeds (docs/demo_cases.md)"
 
 
-def test_the_hand_is_refused() -> None:
-    found = answer((FOLDER / "7_hand.dcm").read_bytes(), open_model("chest_xray_pneumonia"))
+@pytest.mark.parametrize("stem", ["7_turned", "13_hand"])
+def test_a_turned_film_and_a_hand_are_refused(stem: str) -> None:
+    found = answer((FOLDER / f"{stem}.dcm").read_bytes(), open_model("chest_xray_pneumonia"))
     assert found.probability is None
+
+
+def test_the_turned_film_is_the_upright_one_turned() -> None:
+    upright, turned = (read_file(FOLDER / f"{stem}.dcm").images[0].pixels for stem in ("5_child_clear", "7_turned"))
+    np.testing.assert_allclose(turned, np.rot90(upright), atol=1)  # rounded once more
+
+
+def test_other_cases_are_written_again_without_the_data_sets(tmp_path: Path) -> None:
+    for name in ("1_adult_pa_opacity.dcm", "5_child_clear.dcm", "cases.toml"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    write_others(CASES, read_checks(tmp_path), tmp_path)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (FOLDER / path.name).read_bytes(), path.name
+    with pytest.raises(BadTable):
+        read_checks(tmp_path / "nowhere")

@@ -11,13 +11,18 @@ from medimg_core.catalog import models_folder, open_model
 from medimg_core.errors import MedImgError
 from medimg_core.training.appearance.cases import CASES
 from medimg_core.training.appearance.choose import candidates
-from medimg_core.training.appearance.make import fit_all, write_cases
+from medimg_core.training.appearance.make import fit_all, write_cases, write_others
+from medimg_core.training.appearance.table import read_checks
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit the appearance models, draw the demo cases, check and write them."""
     parser = argparse.ArgumentParser(prog="python -m medimg_core.training.appearance", description=main.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the data sets")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder with the data sets")
+    source.add_argument(
+        "--drawn", action="store_true", help="write only what needs no data set; the chest films in --out stay"
+    )
     parser.add_argument(
         "--out", type=Path, default=models_folder() / "demo_cases", help="folder for the DICOM files and cases.toml"
     )
@@ -29,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     try:
-        if chosen.try_seeds:
+        if chosen.drawn:
+            write_others(CASES, read_checks(chosen.out), chosen.out)
+        elif chosen.try_seeds:
             _try_seeds(chosen.data, chosen.try_seeds, chosen.case or "", chosen.model)
         else:
             write_cases(CASES, fit_all(chosen.data, CASES), chosen.out)

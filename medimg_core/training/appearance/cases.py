@@ -14,6 +14,12 @@ Kind = Literal["film", "refused", "damaged"]
 State = Literal["positive", "negative", "doubtful", "any"]
 
 
+GROUP = "Chest film"
+"""The heading that these cases stand under on the page Upload."""
+MODELS = ("chest_xray_pneumonia",)
+"""Whose question they are about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One demo case.
@@ -22,11 +28,12 @@ class Case:
         stem: the file's name without ending; files are shown in this order.
         title, text: the words below the thumbnail, and one sentence more.
         kind: what the app does with it: answers, refuses, or cannot read.
-        population: the appearance model behind it; empty for what is drawn or cut.
+        population: the appearance model behind it; empty for what is turned or cut.
         seed: of the person, of the opacity and of the grain.
         site: an added opacity.
         expected: the answer that the film deserves, or that it was chosen to illustrate (doubtful).
         marker: the side letter, `(text, x, y)` as shares of the film.
+        spoils: stem of the film that is turned or cut off.
     """
 
     stem: str
@@ -39,6 +46,7 @@ class Case:
     expected: State = "any"
     site: Site | None = None
     marker: tuple[str, float, float] = ("R", 0.035, 0.11)
+    spoils: str = ""
 
 
 _ADULT_MM = 0.465
@@ -129,16 +137,14 @@ CASES = (
         site=Site(centre=(0.29, 0.50), size=(0.32, 0.48), strength=1.3),
     ),
     Case(
-        stem="7_hand",
-        title="A hand: refused",
-        text="A drawn film of a hand, to show how the app refuses what is not a chest film.",
+        stem="7_turned",
+        title="A film on its side: refused",
+        text="The film of the child with clear lungs, turned by a quarter, to show what the app refuses and why.",
         kind="refused",
         population="",
         seed=0,
-        header=Header(
-            "Example^Gina", "DEMO-0007", "19850505", "20260108", "F", "PA", JPEGLSLossless, "HAND", spacing_mm=0.3
-        ),
-        marker=("L", 0.06, 0.12),
+        header=_child("Gina", 8, "20230118", "F", JPEG2000Lossless),
+        spoils="5_child_clear",
     ),
     Case(
         stem="8_cut_off",
@@ -148,5 +154,6 @@ CASES = (
         population="",
         seed=0,
         header=_ADA,
+        spoils="1_adult_pa_opacity",
     ),
 )

@@ -57,3 +57,8 @@ def to_stored(pixels: FloatArray, bits: int, inverted: bool) -> np.ndarray[tuple
     top = 2**bits - 1
     shown = 1 - pixels if inverted else pixels
     return np.asarray(np.round((0.05 + 0.9 * shown) * top), np.uint16)
+
+
+def from_stored(levels: FloatArray, bits: int) -> FloatArray:
+    """The display values behind stored ones that are not inverted: `to_stored` backwards."""
+    return np.asarray((levels / (2**bits - 1) - 0.05) / 0.9, np.float32)

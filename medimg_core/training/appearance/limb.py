@@ -55,7 +55,7 @@ def hand(height: int, width: int, seed: int) -> FloatArray:
     bones = _bones()
     depth = _MU_TISSUE * _tissue(x, y, bones)
     for bone in bones:
-        outer, inner = _chords(x, y, bone)
+        outer, inner = chords(x, y, bone)
         spongy = 1 + 0.25 * random_fields(rng, 1, (height, width), height / 110)[0] * (inner > 0)
         depth += _MU_CORTEX * (outer - inner) + _MU_MARROW * inner * spongy
     film = 1 - np.exp(-depth)
@@ -86,7 +86,7 @@ def _along(x: FloatArray, y: FloatArray, bone: Bone) -> tuple[FloatArray, FloatA
     return s.astype(np.float32), distance.astype(np.float32)
 
 
-def _chords(x: FloatArray, y: FloatArray, bone: Bone) -> tuple[FloatArray, FloatArray]:
+def chords(x: FloatArray, y: FloatArray, bone: Bone) -> tuple[FloatArray, FloatArray]:
     """How far a ray travels inside the bone, and inside its hollow; the cortex thins towards the ends."""
     s, distance = _along(x, y, bone)
     ends = (2 * s - 1) ** 4

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from medimg_core.errors import MedImgError
+from medimg_core.io import read_file
 from medimg_core.training.appearance.cases import Case
-from medimg_core.training.appearance.dicomfile import cut_off, dicom_bytes
+from medimg_core.training.appearance.dicomfile import BITS, cut_off, dicom_bytes
 from medimg_core.training.appearance.films import POPULATIONS, read_films
-from medimg_core.training.appearance.finish import finish
-from medimg_core.training.appearance.limb import hand
+from medimg_core.training.appearance.finish import finish, from_stored
 from medimg_core.training.appearance.model import AppearanceModel, fit
 from medimg_core.training.appearance.novelty import Novelty, Reference, novelty, reference
 from medimg_core.training.appearance.opacity import Boxed, add_opacity, boxed
 from medimg_core.training.appearance.person import synthesise
+from medimg_core.training.appearance.table import toml
+from medimg_core.training.phantoms.cases import DRAWN, Drawn
+from medimg_core.training.phantoms.dicomfile import picture_bytes
 from medimg_core.types import FloatArray
 
 _LOG = logging.getLogger(__name__)
-HAND_SHAPE = (768, 576)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +64,7 @@ def film(case: Case, fitted: Fitted) -> tuple[FloatArray, Novelty]:
 
 
 def write_cases(cases: Iterable[Case], fitted: Fitted, out: Path) -> dict[str, Novelty]:
-    """Write every case as a DICOM file, and `cases.toml` with its words and figures.
+    """Write every case as DICOM files, and `cases.toml` with its words and figures.
 
     Raises:
         MedImgError: a film is too near to a training film; nothing is written from there on.
@@ -69,22 +72,41 @@ def write_cases(cases: Iterable[Case], fitted: Fitted, out: Path) -> dict[str, N
     out.mkdir(parents=True, exist_ok=True)
     cases = tuple(cases)
     checks: dict[str, Novelty] = {}
-    whole = b""
     for case in cases:
-        if case.kind == "damaged":
-            content = cut_off(whole)
-        elif case.kind == "refused":
-            pixels = finish(hand(*HAND_SHAPE, case.seed), case.seed, 0.5, case.marker)
-            content = dicom_bytes(pixels, case.header, case.stem)
-        else:
+        if case.kind == "film":
             pixels, checks[case.stem] = film(case, fitted)
             _insist(case, checks[case.stem])
-            content = dicom_bytes(pixels, case.header, case.stem)
-            whole = whole or content
-        (out / f"{case.stem}.dcm").write_bytes(content)
-        _LOG.info("%s: %d kB %s", case.stem, len(content) // 1000, checks.get(case.stem, ""))
-    (out / "cases.toml").write_text(_toml(cases, checks), encoding="utf-8")
+            _write(out, case.stem, dicom_bytes(pixels, case.header, case.stem), str(checks[case.stem]))
+    write_others(cases, checks, out)
     return checks
+
+
+def write_others(cases: Iterable[Case], checks: Mapping[str, Novelty], out: Path) -> None:
+    """Write what needs no training film: the spoiled films, the drawn cases of the other questions, `cases.toml`.
+
+    Args:
+        checks: of the films that lie in `out` already.
+    """
+    for case in cases:
+        if case.kind == "damaged":
+            _write(out, case.stem, cut_off((out / f"{case.spoils}.dcm").read_bytes()))
+        elif case.kind == "refused":
+            pixels = from_stored(read_file(out / f"{case.spoils}.dcm").images[0].pixels, BITS)
+            _write(out, case.stem, dicom_bytes(np.ascontiguousarray(np.rot90(pixels)), case.header, case.stem))
+    files = {drawn.stem: _write_drawn(drawn, out) for drawn in DRAWN}
+    (out / "cases.toml").write_text(toml(cases, checks, DRAWN, files), encoding="utf-8")
+
+
+def _write_drawn(drawn: Drawn, out: Path) -> list[str]:
+    pictures = drawn.draw()
+    for picture in pictures:
+        _write(out, picture.stem, picture_bytes(picture, drawn.subject, drawn.stem))
+    return [f"{picture.stem}.dcm" for picture in pictures]
+
+
+def _write(out: Path, stem: str, content: bytes, said: str = "") -> None:
+    (out / f"{stem}.dcm").write_bytes(content)
+    _LOG.info("%s: %d kB %s", stem, len(content) // 1000, said)
 
 
 def _insist(case: Case, check: Novelty) -> None:
@@ -95,26 +117,3 @@ def _insist(case: Case, check: Novelty) -> None:
             f"limit {check.lead_limit:.3f}; largest share {check.largest_share:.2f}).",
             "Choose another seed for it.",
         )
-
-
-def _toml(cases: Iterable[Case], checks: Mapping[str, Novelty]) -> str:
-    """One table a case, named by the file's stem; strings as JSON writes them are TOML strings too."""
-    lines = ["# Written by python -m medimg_core.training.appearance; docs/demo_cases.md explains the figures."]
-    for case in cases:
-        lines += [
-            f'\n["{case.stem}"]',
-            f'file = "{case.stem}.dcm"',
-            f"title = {json.dumps(case.title)}",
-            f'kind = "{case.kind}"',
-            f"text = {json.dumps(case.text)}",
-        ]
-        if case.stem in checks:
-            check = checks[case.stem]
-            lines += [
-                f"nearest_training_film = {check.nearest:.4f}",
-                f"nearest_patients = {check.limit:.4f}",
-                f"lead_of_nearest = {check.lead:.4f}",
-                f"lead_among_real_films = {check.lead_limit:.4f}",
-                f"largest_share = {check.largest_share:.4f}",
-            ]
-    return "\n".join(lines) + "\n"
