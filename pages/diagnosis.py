@@ -55,14 +55,14 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         with right:
             st.html(html(failure_panel(Failure(0, error, report(error, image.digest)))))
         return words.NOT_RUN, ""
-    questions = answer.question(found)
+    questions, measured = answer.question(found), ()
     with left:
         if together:
             stage.in_a_row(case, others(case, found))
         elif questions:
             stage.preview(case, "diagnosis")
         else:
-            stage.with_map(case, found)
+            measured = stage.with_map(case, found)
     with right:
         if questions:
             ask(questions)
@@ -70,7 +70,7 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         panel = answer.panel(found, service.others(found))
         st.html(html(replace(panel, rows=())))
         steadiness.line(found)
-        st.html(rows_html(panel.rows))
+        st.html(rows_html((*panel.rows, *measured)))
     return answer.provenance(found), "" if found.state == "refused" else naming.licence_mark(found.card)
 
 

@@ -10,18 +10,31 @@ import streamlit as st
 
 from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image
-from medimg_core.ui import naming, pixels, service, session, study, words
+from medimg_core.ui import drawn, measured, naming, pixels, service, session, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
-from medimg_core.ui.panel import Panel, html
+from medimg_core.ui.panel import Panel, Row, html
 from medimg_core.ui.session import Case
-from medimg_core.ui.viewer import Pane, Picker, Stage, Viewed, film, later_layer, layer, mount, viewer
+from medimg_core.ui.viewer import (
+    LAYOUTS,
+    Pane,
+    Picker,
+    Stack,
+    Stage,
+    Viewed,
+    film,
+    later_layer,
+    layer,
+    mount,
+    viewer,
+)
 
 
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
     """Viewer entries of images, under the tokens of the open case."""
     tokens = session.workspace().case
-    return [film(image, tokens, _encoding(image)) for image in images]
+    known = ("entries", tuple(image.digest for image in images))
+    return session.remember(known, lambda: [film(image, tokens, _encoding(image)) for image in images])
 
 
 def _encoding(image: Image) -> pixels.Encoding:
@@ -51,16 +64,20 @@ def _titles(case: Case) -> list[str]:
     return titles
 
 
-def with_map(case: Case, answer: Answer, alone: bool = True) -> None:
+def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
     """A film with the map beside its answer. All fast methods are there to choose from, without asking the server.
+
+    The other images of the case can be put beside it, a prior among them. Returns the panel's row about what the reader
+    measured on the film.
 
     Args:
         alone: it has the stage for itself; otherwise it stands beside others, without toolbar and colour bar.
     """
     image = answer.image
     if answer.layer is None:
-        preview(case, "diagnosis") if alone else _plain(case, image)
-        return
+        if alone:
+            return measured_rows(preview(case, "diagnosis"), case.study.images, case.chosen)
+        return _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
     entries = {}
@@ -73,18 +90,39 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> None:
             entries[m.name] = later_layer(m.name, answer.layer.target, scale, digest, space.case, make)
     scaled = answer.layer.scale is not None
     bar = {"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE}
+    images, stacks = beside_film(case, image) if alone else ([image], [])
     stage = Stage(
         toolbar=alone,
+        layouts=LAYOUTS if len(stacks) > 1 else ("1x1",),
+        stacks=stacks,
         shown=answer.map_trusted,
         bar=bar if alone else None,
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
         corners=alone,
     )
-    pane = Pane(0, "The film with the map of its evidence")
+    pane = Pane(0, "The film with the map of its evidence", series=0 if stacks else None)
     place = "diagnosis" if alone else "beside"
     key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
-    mount(key, films([image]), [pane], stage, entries)
+    seen = drawn.read(mount(key, films(images), [pane], stage, entries).drawn, images)
+    return measured_rows(seen, images, 0)
+
+
+def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:
+    """A film, then all series of its case, as stacks to choose from; the film alone where it is all there is."""
+    images, stacks = [image], [Stack("This image", 0, 1)]
+    if len(case.study.images) == 1:
+        return images, stacks
+    for title, series in zip(_titles(case), case.study.series, strict=True):
+        stacks.append(Stack(title, len(images), len(series.images), frame_ms=series.images[0].frame_ms))
+        images.extend(series.images)
+    return images, stacks
+
+
+def measured_rows(seen: Viewed, images: Sequence[Image], index: int) -> tuple[Row, ...]:
+    """The panel's row about what the reader measured on one of the images."""
+    said = measured.line(seen.annotations, images, index)
+    return (("Measured", said),) if said else ()
 
 
 def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
@@ -113,10 +151,11 @@ def _select(case: Case, index: int, found: Answer | None) -> None:
     )
 
 
-def _plain(case: Case, image: Image) -> None:
+def _plain(case: Case, image: Image) -> tuple[()]:
     """One image of a row without a map."""
     pane = Pane(0, "An image without a map")
     mount(f"plain-{case.number}-{image.digest[:16]}", films([image]), [pane], Stage(toolbar=False, corners=False))
+    return ()
 
 
 def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:

@@ -181,8 +181,7 @@ def film(image: Image, tokens: Tokens, how: pixels.Encoding, presets: bool = Tru
     rows, columns = image.shape
     first = pixels.first_window(image)
     table = pixels.voi_table(image, how)
-    # A spacing of zero is none: lengths are then counted in pixels.
-    spacing = image.spacing if image.spacing and min(image.spacing.row_mm, image.spacing.column_mm) > 0 else None
+    spacing = words.true_spacing(image)
     at = place(image)
     return {
         "url": routes.url(tokens.give(("film", image.digest, how), lambda _: pixels.encode(image, how))),

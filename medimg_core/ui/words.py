@@ -181,12 +181,19 @@ def corner(image: Image) -> str:
 
 def spacing(image: Image) -> str:
     """Lower left corner: millimetres a pixel and where they come from."""
-    if image.spacing is None or min(image.spacing.row_mm, image.spacing.column_mm) <= 0:
+    known = true_spacing(image)
+    if known is None:
         return "no pixel spacing"
-    row, column = image.spacing.row_mm, image.spacing.column_mm
-    source = spacing_source(image.spacing)
+    row, column = known.row_mm, known.column_mm
+    source = spacing_source(known)
     size = f"{row:.3g}" if abs(row - column) < 1e-6 else f"{row:.3g} × {column:.3g}"
     return f"{size} mm per pixel ({source})" if source else f"{size} mm per pixel"
+
+
+def true_spacing(image: Image) -> Spacing | None:
+    """The spacing of an image; a spacing of zero is none: lengths are then counted in pixels."""
+    known = image.spacing
+    return known if known is not None and min(known.row_mm, known.column_mm) > 0 else None
 
 
 def spacing_source(known: Spacing) -> str:
