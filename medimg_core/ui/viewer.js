@@ -29,6 +29,7 @@ class Viewer {
     document.addEventListener("visibilitychange", this.hidden);
     if (place >= 0) this.view.querySelectorAll(".frame, button, select, input")[place]?.focus();
     this.refetch();
+    if (this.look.marks.length) this.tell(); // Python forgets the state of a page that was left
   }
 
   close() {
@@ -120,7 +121,7 @@ class Viewer {
   async refetch() { // what the panes show, then the rest of their series
     this.later();
     const shown = this.panes.map((pane) => pane.at).filter((at) => at !== null);
-    const results = await Promise.allSettled(shown.map((at) => this.need(at)));
+    await Promise.allSettled(shown.map((at) => this.need(at)));
     if (this.closed) return;
     this.later();
     const maps = this.panes.map((pane) => this.maps.get(this.mapOf(pane))).filter(Boolean);
@@ -128,7 +129,6 @@ class Viewer {
     if (this.closed) return;
     if (drawn.some((result) => result.status === "rejected")) this.lost = true;
     this.complete = true;
-    this.failed = results.some((result) => result.status === "rejected");
     this.later();
     this.ahead();
   }
@@ -366,7 +366,8 @@ class Viewer {
     if (this.scale) this.drawScale(own?.raised ? own : null);
     this.bar?.update();
     this.strip?.update();
-    if (this.complete) this.view.dataset.ready = this.lost || this.failed ? "lost" : "1";
+    const failed = this.panes.some(({ image }) => image && store.fault(image.url) !== null);
+    if (this.complete) this.view.dataset.ready = this.lost || failed ? "lost" : "1";
   }
 
   drawScale(own) { // only where it would look otherwise than before

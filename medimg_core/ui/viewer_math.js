@@ -151,18 +151,20 @@ function regionStats(image, stored, p, q, round) {
   const cx = (p[0] + q[0]) / 2, cy = (p[1] + q[1]) / 2, rx = Math.abs(q[0] - p[0]) / 2, ry = Math.abs(q[1] - p[1]) / 2;
   const out = { n: 0, mean: NaN, sd: NaN, min: NaN, max: NaN, area: (round ? Math.PI : 4) * rx * ry * column * row };
   if (image.kind === "rgb" || !stored) return out;
-  const values = [];
-  for (let y = Math.max(0, Math.ceil(cy - ry - 0.5)); y < image.h && y + 0.5 <= cy + ry; y++) {
-    for (let x = Math.max(0, Math.ceil(cx - rx - 0.5)); x < image.w && x + 0.5 <= cx + rx; x++) {
-      const u = (x + 0.5 - cx) / rx, v = (y + 0.5 - cy) / ry, value = stored[y * image.w + x];
-      if ((!round || u * u + v * v <= 1) && value !== image.padding) values.push(value * image.slope + image.intercept);
+  const visit = (act) => {
+    for (let y = Math.max(0, Math.ceil(cy - ry - 0.5)); y < image.h && y + 0.5 <= cy + ry; y++) {
+      for (let x = Math.max(0, Math.ceil(cx - rx - 0.5)); x < image.w && x + 0.5 <= cx + rx; x++) {
+        const u = (x + 0.5 - cx) / rx, v = (y + 0.5 - cy) / ry, value = stored[y * image.w + x];
+        if ((!round || u * u + v * v <= 1) && value !== image.padding) act(value * image.slope + image.intercept);
+      }
     }
-  }
-  if (!values.length) return out;
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const sd = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
-  const [min, max] = values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
-  return { ...out, n: values.length, mean, sd, min, max };
+  };
+  let [sum, squares, min, max] = [0, 0, Infinity, -Infinity];
+  visit((v) => { out.n++; sum += v; min = Math.min(min, v); max = Math.max(max, v); });
+  if (!out.n) return out;
+  const mean = sum / out.n;
+  visit((v) => { squares += (v - mean) ** 2; });
+  return { ...out, mean, sd: Math.sqrt(squares / out.n), min, max };
 }
 
 /** The longest of 1, 2, 5, 10 ... millimetres that is no longer than `most` screen pixels; null without a spacing. */

@@ -29,6 +29,14 @@ function measured(image, stored, mark) {
   return `mean ${short(s.mean)}${own}, SD ${short(s.sd)}\nmin ${short(s.min)}, max ${short(s.max)}\n${size}, ${s.n} px`;
 }
 
+const sentences = new WeakMap(); // mark -> where it lay and what was said then: counting pixels is slow on large films
+
+function known(image, stored, mark) {
+  const where = `${mark.points} ${Boolean(stored)}`;
+  if (sentences.get(mark)?.[0] !== where) sentences.set(mark, [where, measured(image, stored, mark)]);
+  return sentences.get(mark)[1];
+}
+
 /** The handle of a mark under a screen point: [mark, index]; null where there is none. */
 function handleAt(marks, m, [x, y], reach) {
   for (const mark of [...marks].reverse()) {
@@ -75,7 +83,7 @@ function drawMarks(c, marks, image, stored, m, dpr, chosen, accent) {
       c.fillRect(x - r, y - r, 2 * r, 2 * r);
     }
     const ends = mark.points.map((p) => toScreen(m, p)), right = Math.max(...ends.map(([x]) => x));
-    const low = Math.max(...ends.map(([, y]) => y)), said = mark.points.length > 1 ? measured(image, stored, mark) : "";
+    const low = Math.max(...ends.map(([, y]) => y)), said = known(image, stored, mark);
     if (said) caption(c, said, right + 8 * dpr, low + 4 * dpr, dpr, colour);
   }
 }

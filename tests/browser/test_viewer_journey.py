@@ -129,7 +129,7 @@ def test_a_measurement_comes_back_to_the_panel_and_outlives_page_and_theme(open_
     go(page, "Diagnosis")
     page.wait_for_selector("text=Prediction set")
     ready(page)
-    page.wait_for_timeout(300)
+    row.wait_for()
     page.locator(".frame").focus()
     page.keyboard.press("Delete")
     row.wait_for(state="detached")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from medimg_core.types import Image, Region, Spacing
 from medimg_core.ui import drawn, pixels, tokens
@@ -118,3 +119,24 @@ def test_outlines_of_boxes_polygons_and_masks() -> None:
         [(16 - 1 / 3) * (8 - 1 / 3), (4 - 1 / 3) * (3 - 1 / 3)]
     )
     assert outlines(Region("point", "a", 0.5), 0) == []
+
+
+def test_the_function_shows_a_study_beside_its_prior() -> None:
+    def page() -> None:
+        import numpy as np
+        import streamlit as st
+
+        from medimg_core.types import Image, Region, Series, Study
+        from medimg_core.ui.viewer import Layer, viewer
+
+        def study(count: int, name: str) -> Study:
+            images = (Image(np.zeros((8, 9), np.float32), "MONOCHROME2", f"{name}{i}") for i in range(count))
+            return Study((Series(tuple(images), "frames"),))
+
+        found = Layer("cam", "x", np.zeros((2, 2), np.float32), None, 0.0, True, (2, 2))
+        box = Region("box", "opacity", 0.5, box=(1, 1, 4, 4))
+        st.text(repr(viewer(study(3, "now"), [found, box], key="a", prior=study(2, "prior"))))
+
+    app = AppTest.from_function(page).run(timeout=30)
+    assert not app.exception
+    assert app.text[0].value == repr(drawn.Viewed())
