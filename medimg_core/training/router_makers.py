@@ -50,8 +50,10 @@ _ZOOM: Mapping[str, tuple[float, float]] = {
 """How much of a stored picture is shown: smallest and largest share of its sides; others 0.85 to 1.1."""
 TURNABLE = ("head_ct", "brain_mr_t1c", "brain_mr_sequences", "cardiac_ultrasound", "mammogram", "breast_ultrasound")
 """Kinds with an upper edge."""
-CUTTABLE = ("head_ct", "lung_ct", "brain_mr_t1c", "brain_mr_sequences", "cardiac_ultrasound", "fetal_ultrasound")
-"""Kinds of which a small part is no picture to judge."""
+CUTTABLE = ("head_ct", "brain_mr_t1c", "brain_mr_sequences", "cardiac_ultrasound", "fetal_ultrasound")
+"""Kinds of which a small part is no picture to judge; a part of a lung is what nodules are shown on."""
+SINGLE = tuple(kind for kind in KNOWN if kind != "bone_film")
+"""Kinds of which two in one are too many; films of limbs often show two views."""
 _LAYOUTS = ((1, 2), (1, 2), (2, 1), (2, 1), (2, 2), (1, 3))
 """Rows and columns of a picture that holds several."""
 _WORDS = ("Name", "File", "Edit", "View", "Open", "Help", "Series 1", "W 1500 L -600", "Report", "the and of", "12:45")
@@ -69,6 +71,8 @@ def known(draw: Draw, label: str) -> Picture:
         turn += float(draw.rng.choice([0, 0, 0, 90, 180, 270]) + draw.rng.normal(0, 12))
     box = (float(left), float(top), float(left + width), float(top + height))
     ground = border(draw) if label in ("bone_film", "breast_ultrasound") else 0
+    if label == "brain_mr_sequences" and picture.ndim == 3 and draw.chance(0.12):
+        picture = np.ascontiguousarray(picture[..., 1])  # FLAIR stands in for sequences that were not taken
     if label == "lung_ct" and draw.chance(0.4):
         picture, ground = _another_field(draw, picture)
     out = colour(warp(picture, window(draw.side, box, turn, draw.chance(0.5)), draw.side, ground))
@@ -175,10 +179,10 @@ def chest_several(draw: Draw) -> Picture:
 
 def several(draw: Draw) -> Picture:
     """Two to four pictures of known kinds in one, most often of one kind."""
-    label = str(draw.rng.choice(KNOWN))
+    label = str(draw.rng.choice(SINGLE))
 
     def one() -> Picture:
-        return known(draw, label) if draw.chance(0.8) else _whole(draw)
+        return known(draw, label) if draw.chance(0.8) else _whole(draw, SINGLE)
 
     return _tiled(draw, one, one)
 

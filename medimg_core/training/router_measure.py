@@ -17,7 +17,7 @@ from medimg_core.inference.gate_network import Impression, Limits
 from medimg_core.inference.kinds import KNOWN
 from medimg_core.metrics.intervals import proportion
 from medimg_core.training.data import read_image
-from medimg_core.training.router_makers import CUTTABLE, TURNABLE, make_plain
+from medimg_core.training.router_makers import CUTTABLE, SINGLE, TURNABLE, make_plain
 from medimg_core.training.router_pictures import Draw
 from medimg_core.training.router_sources import FILMS, SETS, Row, Shelf, rows
 from medimg_core.types import GateVerdict, Image, Interval
@@ -66,13 +66,15 @@ def choose_limits(seen: Sequence[tuple[str, Impression]], kind: str, settings: M
         settings: shares refused by class, by distance, and doubted by either.
 
     Every set counts alike, whatever its size: the quantile is taken over pictures weighted by one over their set's
-    size. No limit on the share lies below one half, so that what passes is always the likeliest class.
+    size. `least_share` keeps what passes the likeliest class; `most_share` and `least_distance` keep a kind that comes
+    from one source, whose pictures are all alike, from refusing those of another.
     """
     names = [name for name, _ in seen]
     weights = np.array([1 / names.count(name) for name in names])
     share = np.array([one.shares[kind] for _, one in seen])
     distance = np.array([one.distances[kind] for _, one in seen])
-    refuse = max(_quantile(share, weights, settings["refused_by_class"]), settings["least_share"])
+    least, most = settings["least_share"], settings["most_share"]
+    refuse = min(max(_quantile(share, weights, settings["refused_by_class"]), least), most)
     beyond = max(_quantile(distance, weights, 1 - settings["refused_by_distance"]), settings["least_distance"])
     return Limits(
         refuse_below=round(refuse, 4),
@@ -188,7 +190,7 @@ _OF_OTHERS: Mapping[str, tuple[str, Callable[[Pixels, Pixels], Pixels], Sequence
     "inverted": ("inverted", lambda pixels, other: 255 - pixels, tuple(KNOWN)),
     "turned by 90 degrees": ("turned", lambda pixels, other: np.rot90(pixels), TURNABLE),
     "turned by 180 degrees": ("turned", lambda pixels, other: np.rot90(pixels, 2), TURNABLE),
-    "two side by side": ("several", _beside, tuple(KNOWN)),
+    "two side by side": ("several", _beside, SINGLE),
     "middle sixth": ("cropped", _middle, CUTTABLE),
 }
 """Name -> expected class, how, and the kinds for which it is a fault."""

@@ -135,9 +135,7 @@ def _filled(draw: Draw) -> Picture:
     for _ in range(int(draw.rng.integers(1, 9))):
         place = (float(draw.rng.uniform(0.2, 0.8)), float(draw.rng.uniform(0.25, 0.75)))
         size = (float(draw.rng.uniform(0.03, 0.2)), float(draw.rng.uniform(0.03, 0.2)))
-        tissue = np.where(
-            _blob(draw, place, size, 0.2), draw.rng.choice([165, 170, 175, 180, 200, 205, 215, 20]), tissue
-        )
+        tissue = np.where(_blob(draw, place, size, 0.2), draw.rng.choice([165, 172, 180, 200, 207, 215]), tissue)
     soft = np.asarray(cv2.GaussianBlur(lungs.astype(np.float32), (0, 0), 1.0))
     out = levels * (1 - soft) + tissue * soft
     if draw.chance(0.7):  # the window of the belly takes away what is darker than fat

@@ -135,7 +135,7 @@ def test_a_batch_is_prepared_and_smoothed(draw: Draw) -> None:
     assert x.shape == (6, 64, 64, 3)
     assert np.abs(x).max() <= 1.6
     np.testing.assert_allclose(y.sum(axis=1), 1, atol=1e-6)
-    assert y.max() == pytest.approx(1 - 0.03 + 0.03 / len(recipe.classes))
+    assert y.max() == pytest.approx(1 - 0.02 + 0.02 / len(recipe.classes))
 
 
 def test_the_reference_whitens_but_for_its_shrinkage() -> None:
@@ -161,14 +161,16 @@ def test_limits_are_quantiles_with_every_set_counting_alike() -> None:
     films = [("large", impression(0.5 + i / 2000, 1 + i / 1000)) for i in range(1000)]
     films += [("small", impression(0.9, 1.0)) for _ in range(10)]
     settings = {"refused_by_class": 0.05, "refused_by_distance": 0.05, "doubted": 0.20}
-    found = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.5, "least_distance": 1.0})
+    found = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.5, "most_share": 1.0, "least_distance": 1.0})
     # The large set weighs a half: 5 % of the weight is a tenth of it.
     assert found.refuse_below == pytest.approx(0.55, abs=2e-3)
     assert found.doubt_below == pytest.approx(0.70, abs=2e-3)
     assert found.refuse_beyond == pytest.approx(1.90, abs=2e-3)
     assert found.doubt_beyond == pytest.approx(1.60, abs=2e-3)
-    least = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.8, "least_distance": 2.5})
+    least = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.8, "most_share": 0.9, "least_distance": 2.5})
     assert (least.refuse_below, least.doubt_below, least.refuse_beyond) == (0.8, 0.8, 2.5)
+    most = choose_limits(films, ACCEPTED, {**settings, "least_share": 0.1, "most_share": 0.3, "least_distance": 1.0})
+    assert most.refuse_below == 0.3
 
 
 def test_the_report_counts_both_ways() -> None:
