@@ -214,6 +214,22 @@ def test_a_series_is_fetched_once_and_played(bench: Bench, tokens: Tokens) -> No
     assert len(bench.asked) == len(set(bench.asked)) == 6
 
 
+def test_a_hidden_tab_stops_the_play_and_shows_the_same_afterwards(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(6)])
+    press(bench, " ")
+    assert bench.page.get_by_role("button", name="Stop").count() == 1
+    bench.page.evaluate(
+        """() => { for (const hidden of [true, false]) {
+          Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange')); } }"""
+    )
+    bench.page.wait_for_timeout(200)
+    before = bench.corner(2)
+    press(bench, "+")
+    assert bench.page.get_by_role("button", name="Play").count() == 1
+    assert bench.corner(2) == before
+
+
 def test_gaps_and_doubles_are_said(bench: Bench, tokens: Tokens) -> None:
     slices = [ct(i) for i in (0, 1, 2, 4, 5)]
     again = replace(ct(5), digest="again")
