@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from medimg_core.training.phantoms.texture import Plane, clouds, ellipse, line, over, plane, soft
+from medimg_core.training.phantoms.texture import Numbers, Plane, blurred, clouds, ellipse, line, over, plane, soft
 from medimg_core.types import FloatArray
 
 LOOKS = 5
@@ -45,8 +45,7 @@ def ultrasound(seed: int, rows: int, columns: int, lesion: Lesion | None) -> Flo
         echo = _put(rng, at, echo, lesion)
     envelope = np.sqrt(speckle(rng, echo, (1.9 * columns / 500, 0.95 * columns / 500)))
     decibel = 20 * np.log10(envelope + 0.01)
-    shown = (decibel + 26) / 38
-    shown = cv2.GaussianBlur(np.asarray(shown, np.float32), (0, 0), 0.6)
+    shown = blurred((decibel + 26) / 38, 0.6)
     return np.asarray(np.clip(shown, 0, 1) ** np.float32(1.25), np.float32)
 
 
@@ -135,11 +134,11 @@ def mammogram(seed: int, side: int, *, right: bool, density: float, mass: Mass |
     bent = at.bent(rng, 0.006)
     skin = _outline(bent, wall)
     thick = 1 - np.exp(np.minimum(skin, 0) / np.float32(0.045))  # the breast is pressed flat but for its rim
-    out = 0.36 * thick
+    out: Numbers = 0.36 * thick
     gland = _gland(rng, bent, wall, density)
     out = out + 0.38 * gland * thick
     strands = np.exp(-((clouds(rng, at.x.shape, 1.5) / 0.06) ** 2))
-    out = out + 0.06 * cv2.GaussianBlur(strands.astype(np.float32), (0, 0), side / 400) * thick
+    out = out + 0.06 * blurred(strands, side / 400) * thick
     out = out + 0.035 * clouds(rng, at.x.shape, 1.5) * thick
     if mass is not None:
         out = _mass(rng, at, out, mass)
@@ -172,7 +171,7 @@ def _gland(rng: np.random.Generator, at: Plane, wall: float, density: float) -> 
     return np.asarray(weight * np.clip(lumps + 0.12 * ducts, 0, 1.2), np.float32)
 
 
-def _mass(rng: np.random.Generator, at: Plane, out: FloatArray, mass: Mass) -> FloatArray:
+def _mass(rng: np.random.Generator, at: Plane, out: Numbers, mass: Mass) -> FloatArray:
     edge = ellipse(at, mass.centre, (mass.radius, 0.9 * mass.radius)) + 0.006 * clouds(rng, out.shape, 1.4)
     added = 0.24 * soft(edge, 0.02)
     for _ in range(16):

@@ -117,7 +117,7 @@ def _hand(stem: str, seed: int) -> tuple[Picture, ...]:
 
 def _leg(stem: str, seed: int) -> tuple[Picture, ...]:
     header = {**_FILM, "ViewPosition": "AP", "ImagerPixelSpacing": [0.65, 0.65]}
-    pixels = leg(seed, 640, 400, broken=True)
+    pixels = leg(seed, 640, 288, broken=True)
     return (Picture(stem, pixels, "DX", DigitalXRayImageStorageForPresentation, "LEG", attributes=header),)
 
 
@@ -166,7 +166,7 @@ DRAWN = (
         kind="head_ct",
         models=("brain_ct_haemorrhage",),
         subject=Subject("Example^Hana", "DEMO-0009", "19790412", "F"),
-        draw=lambda: _head("9_head_ct", 4),
+        draw=lambda: _head("9_head_ct", 13),
     ),
     Drawn(
         stem="10_head_ct_blood",
@@ -176,7 +176,7 @@ DRAWN = (
         kind="head_ct",
         models=("brain_ct_haemorrhage",),
         subject=Subject("Example^Ivo", "DEMO-0010", "19910930", "M"),
-        draw=lambda: _head("10_head_ct_blood", 5, Blood((0.248, 0.44), (0.062, 0.15), 5.0)),
+        draw=lambda: _head("10_head_ct_blood", 3, Blood((0.27, 0.62), (0.08, 0.15), -25.0, 72.0)),
     ),
     Drawn(
         stem="11_brain_mr_ring",

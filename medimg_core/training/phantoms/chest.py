@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from medimg_core.training.phantoms.texture import Plane, clouds, ellipse, line, over, plane, soft
+from medimg_core.training.phantoms.texture import Plane, blurred, clouds, ellipse, line, over, plane, soft
 from medimg_core.types import FloatArray
 
 AIR, LUNG, FAT, MUSCLE, BLOOD = -1000.0, -865.0, -95.0, 45.0, 42.0
@@ -53,9 +52,9 @@ def _tree(rng: np.random.Generator, hilum: tuple[float, float]) -> list[Tube]:
     out: list[Tube] = []
     outward = -1.0 if hilum[0] < 0.5 else 1.0
     tips = []
-    for _ in range(14):
+    for _ in range(24):
         way = np.array([outward * abs(rng.normal(0.7, 0.5)), rng.normal(0, 0.8), rng.normal(0, 0.9)])
-        tips.append((np.array([*hilum, 0.0]) + rng.normal(0, 0.01, 3), way / np.linalg.norm(way), 0.0105))
+        tips.append((np.array([*hilum, 0.0]) + rng.normal(0, 0.012, 3), way / np.linalg.norm(way), 0.0090))
     while tips:
         start, way, radius = tips.pop()
         end = start + way * radius * rng.uniform(4.0, 7.0)
@@ -112,8 +111,8 @@ def _slice(
         out = _nodule(out, at, nodule, z, edge)
     table = soft(np.abs(ellipse(at, (0.5, 0.30), (0.60, 0.515))) - 0.003, 0.005) * (at.y > 0.74)
     out = over(out, -250.0, np.asarray(table * (out < -500), np.float32))
-    out = cv2.GaussianBlur(out, (0, 0), 0.7)
-    noise = cv2.GaussianBlur(rng.standard_normal(out.shape).astype(np.float32), (0, 0), 0.7)
+    out = blurred(out, 0.7)
+    noise = blurred(rng.standard_normal(out.shape), 0.7)
     return np.asarray(np.maximum(out + 16 / noise.std() * noise, -1024), np.float32)
 
 
@@ -176,7 +175,7 @@ def _bones(out: FloatArray, at: Plane, cage: FloatArray, z: float, edge: float) 
         (ellipse(at, (0.5, 0.275), (0.035, 0.011)), 0.004),
     ]
     arch = ellipse(at, (0.5, 0.672), (0.023, 0.019))
-    parts.append((np.abs(arch) - 0.006, 0.003))
+    parts.append((np.asarray(np.abs(arch) - 0.006, np.float32), 0.003))
     spinous = line(at, [(0.5, 0.690), (0.5, 0.735)]) - 0.007
     parts.append((spinous, 0.003))
     for mirrored in (-1, 1):

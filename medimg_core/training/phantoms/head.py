@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from medimg_core.training.phantoms.texture import Plane, clouds, ellipse, line, over, plane, soft
+from medimg_core.training.phantoms.texture import Plane, blurred, clouds, ellipse, line, over, plane, soft
 from medimg_core.types import FloatArray
 
 AIR = -1000.0
@@ -47,7 +46,7 @@ def section(rng: np.random.Generator, side: int, length: float, breadth: float) 
     at, wavy = flat.bent(rng, 0.007), flat.bent(rng, 0.011)
     edge = 2.0 * flat.pixel
     # Broader behind than in front: the breadth of the ellipse changes along the head.
-    egg = Plane(0.5 + (at.x - 0.5) / (1 + 0.07 * (at.y - 0.5) / length), at.y)
+    egg = Plane(np.asarray(0.5 + (at.x - 0.5) / (1 + 0.07 * (at.y - 0.5) / length), np.float32), at.y)
     outer = ellipse(egg, (0.5, 0.5), (breadth, length))
     thick = 0.016 + 0.004 * np.abs(at.y - 0.5) / length + 0.0012 * clouds(rng, at.x.shape, 1.8)
     inner = outer + 0.020 + thick
@@ -116,7 +115,7 @@ def _sulci(rng: np.random.Generator, at: Plane, inner: FloatArray) -> FloatArray
     """Thin folds that run in from the surface: ridges of a noise that varies along the rim more than across it."""
     ridge = np.abs(clouds(rng, at.x.shape, 1.35) + 0.25 * clouds(rng, at.x.shape, 0.8))
     folds = np.exp(-((ridge / 0.15) ** 2)) * soft(-inner - 0.052, 0.03)
-    folds = cv2.GaussianBlur(folds.astype(np.float32), (0, 0), 0.7)
+    folds = blurred(folds, 0.7)
     return np.asarray(np.clip(0.95 * folds, 0, 1), np.float32)
 
 
@@ -177,9 +176,9 @@ def _scanned(out: FloatArray, rng: np.random.Generator) -> FloatArray:
     rest = ellipse(at, (0.5, 0.42), (0.465, 0.535))
     shell = soft(np.abs(rest) - 0.006, 0.006) * (at.y > 0.72)
     out = over(out, 700.0, np.asarray(0.9 * shell * (out < -500), np.float32))
-    noise = cv2.GaussianBlur(rng.standard_normal(out.shape).astype(np.float32), (0, 0), 0.8)
+    noise = blurred(rng.standard_normal(out.shape), 0.8)
     noise *= 3.8 / noise.std()
-    return np.asarray(cv2.GaussianBlur(out, (0, 0), 0.75) + noise, np.float32)
+    return np.asarray(blurred(out, 0.75) + noise, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ def brain_mr(seed: int, side: int, tumour: Tumour) -> FloatArray:
     out = _grow(out, head, tumour, rng)
     # The coil sees the near side better; noise is Rician (Gudbjartsson and Patz, MRM 34 (1995) 910).
     out *= 1 + np.float32(0.07) * clouds(rng, out.shape, 2.5)
-    out = cv2.GaussianBlur(out, (0, 0), 0.8)
+    out = blurred(out, 0.8)
     real, other = (0.011 * rng.standard_normal(out.shape) for _ in range(2))
     return np.asarray(np.clip(np.hypot(out + real, other), 0, 1), np.float32)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from medimg_core.training.appearance.limb import Bone, chords
-from medimg_core.training.phantoms.texture import Plane, clouds, ellipse, plane, soft
+from medimg_core.training.phantoms.texture import Plane, blurred, clouds, ellipse, plane, soft
 from medimg_core.types import FloatArray
 
 _CORTEX, _MARROW, _TISSUE = 15.0, 3.6, 1.75
@@ -29,10 +28,10 @@ def leg(seed: int, rows: int, columns: int, *, broken: bool) -> FloatArray:
         bones = bones * (1 - soft(above - 0.002, 0.003)) + _bones(moved, rng) * soft(above + 0.002, 0.003)
     depth = bones + _TISSUE * _sleeve(bent)
     film = 1 - np.exp(-depth)
-    film = cv2.GaussianBlur(np.asarray(film, np.float32), (0, 0), rows / 900)
+    film = blurred(film, rows / 900)
     rng = np.random.default_rng([seed, 1])  # the same film, whether the leg is broken or not
     film *= 1 + np.float32(0.05) * clouds(rng, film.shape, 2.3)
-    film += 0.035 + 0.008 * cv2.GaussianBlur(rng.standard_normal(film.shape).astype(np.float32), (0, 0), 0.6)
+    film += 0.035 + 0.008 * blurred(rng.standard_normal(film.shape), 0.6)
     return np.asarray(np.clip(film, 0, 1) ** np.float32(1.1), np.float32)
 
 
@@ -61,7 +60,7 @@ def _bones(at: Plane, rng: np.random.Generator) -> FloatArray:
 
 def _sleeve(at: Plane) -> FloatArray:
     """Thickness of the soft tissue: thigh, calf and ankle as one sleeve whose width changes on the way down."""
-    half = np.interp(at.y, (0.0, 0.16, 0.24, 0.40, 0.62, 0.84, 1.0), (0.125, 0.098, 0.092, 0.112, 0.080, 0.056, 0.075))
-    half = cv2.GaussianBlur(half.astype(np.float32), (0, 0), at.x.shape[0] / 30)
+    depths, halves = (0.0, 0.16, 0.24, 0.40, 0.62, 0.84, 1.0), (0.125, 0.098, 0.092, 0.112, 0.080, 0.056, 0.075)
+    half = blurred(np.interp(at.y, depths, halves), at.x.shape[0] / 30)
     across = np.abs(at.x - 0.512) / half
     return np.asarray(2 * half * np.sqrt(np.maximum(1 - across**2, 0)), np.float32)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.training.phantoms.texture import Plane, clouds, ellipse, over, plane, soft
+from medimg_core.training.phantoms.texture import Plane, blurred, clouds, ellipse, over, plane, soft
 from medimg_core.types import FloatArray
 
 RADIUS = 0.485
@@ -140,7 +140,7 @@ def _drawn(strokes: list[Stroke], side: int, vein: bool, mirrored: bool, share: 
             width = max(1, round(stroke.width * share * 4 * side))
             cv2.polylines(canvas, [np.round(points * 4 * side).astype(np.int32)], False, 255, width, cv2.LINE_AA)
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return np.asarray(cv2.GaussianBlur(small, (0, 0), side / 700), np.float32)
+    return np.asarray(blurred(small, side / 700), np.float32)
 
 
 def _vessels(out: FloatArray, at: Plane, strokes: list[Stroke], side: int, mirrored: bool) -> FloatArray:
@@ -203,7 +203,7 @@ def _lesions(
 def _photographed(out: FloatArray, flat: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The round field stop, the lens's softness, the camera's noise."""
     side = out.shape[0]
-    out = cv2.GaussianBlur(out, (0, 0), side / 640)
-    out += 0.005 * cv2.GaussianBlur(rng.standard_normal(out.shape).astype(np.float32), (0, 0), 0.7)
+    out = blurred(out, side / 640)
+    out += 0.005 * blurred(rng.standard_normal(out.shape), 0.7)
     stop = soft(np.hypot(flat.x - 0.5, flat.y - 0.5) - np.float32(RADIUS), 3 * flat.pixel)
     return np.asarray(np.clip(np.rint(out * stop[..., None] * 255), 0, 255), np.uint8)

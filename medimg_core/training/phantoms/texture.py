@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from medimg_core.types import FloatArray
+
+Numbers = NDArray[np.floating[Any]]
 
 
 def clouds(rng: np.random.Generator, shape: tuple[int, int], exponent: float) -> FloatArray:
@@ -37,7 +42,7 @@ class Plane:
     @property
     def pixel(self) -> float:
         """Distance of two pixels of one side in these units, before any bending."""
-        return 1.0 / max(self.x.shape)
+        return 1.0 / float(max(self.x.shape))
 
     def bent(self, rng: np.random.Generator, reach: float) -> Plane:
         """The same plane through a smooth random lens; `reach` is the deviation of the displacement."""
@@ -66,7 +71,7 @@ def ellipse(at: Plane, centre: tuple[float, float], radii: tuple[float, float], 
     return np.asarray((radius - 1) * min(radii), np.float32)
 
 
-def soft(outside: FloatArray, width: float) -> FloatArray:
+def soft(outside: Numbers, width: float) -> FloatArray:
     """1 inside, 0 outside, one half on the edge; `width` is the length over which it falls (partial volume)."""
     return np.asarray(1 / (1 + np.exp(np.clip(outside / np.float32(width / 4), -40, 40))), np.float32)
 
@@ -81,6 +86,11 @@ def line(at: Plane, points: list[tuple[float, float]]) -> FloatArray:
     return out
 
 
-def over(below: FloatArray, value: FloatArray | float, amount: FloatArray) -> FloatArray:
+def over(below: Numbers, value: Numbers | float, amount: Numbers) -> FloatArray:
     """`value` laid over a picture with an opacity in [0, 1]."""
     return np.asarray(below + amount * (value - below), np.float32)
+
+
+def blurred(picture: Numbers, sigma: float) -> FloatArray:
+    """Through a Gaussian of `sigma` pixels."""
+    return np.asarray(cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), sigma), np.float32)
