@@ -249,5 +249,6 @@ def _off(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a.astype(np.float64), b.astype(np.float64)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a.ravel() @ b.ravel()) / lengths if lengths else float(a.any() == b.any())
