@@ -29,6 +29,11 @@ _RESULTS = 256
 """Results kept in a session. Those on large grids are cut to the grid they were computed on before they get here."""
 
 
+def identity(header: PatientHeader) -> tuple[str, str, str]:
+    """Whose image it is, as far as its header says: name, ID, birth date."""
+    return header.name, header.patient_id, header.birth_date
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One drop of files, as open in the browser.
@@ -80,7 +85,7 @@ class Case:
     def together(self) -> bool:
         """Whether the images are few, single, and of one patient as far as their headers say: side by side then."""
         single = all(len(series.images) == 1 for series in self.study.series)
-        patients = {(header.name, header.patient_id, header.birth_date) for header in self.headers}
+        patients = {identity(header) for header in self.headers}
         return single and 2 <= len(self.study.images) <= SIDE_BY_SIDE and len(patients) == 1
 
     def header_of(self, image: int) -> PatientHeader:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from medimg_core.explain.engine import scale_of
-from medimg_core.types import Image
+from medimg_core.types import Image, Series, Study
 from medimg_core.ui import drawn, measured, naming, pixels, service, session, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
@@ -41,27 +41,39 @@ def _encoding(image: Image) -> pixels.Encoding:
     return session.remember(("encoding", image.digest), lambda: pixels.encoding(image))
 
 
-def preview(case: Case, name: str) -> Viewed:
-    """The study of the chosen image, all its images and series to scroll through and compare, without a map."""
-    image, series = case.image, case.series
-    if image is None or series is None:
+def preview(case: Case, name: str) -> tuple[Row, ...]:
+    """The chosen image, with all images of its patient to scroll through and compare, without a map.
+
+    Returns the panel's row about what the reader measured on the chosen image.
+    """
+    image, chosen = case.image, case.series
+    if image is None or chosen is None:
         black(name, words.UNREADABLE_PICTURE)
-        return Viewed()
-    start = case.study.series.index(series), case.chosen - case.start
+        return ()
+    named = _of_patient(case)
+    series = tuple(one for _, one in named)
+    place, within = series.index(chosen), case.chosen - case.start
     key = f"{name}-{case.number}-{image.digest[:16]}"
-    return viewer(case.study, key=key, titles=_titles(case), start=start)
+    seen = viewer(Study(series), key=key, titles=[title for title, _ in named], start=(place, within))
+    images = [image for one in series for image in one.images]
+    return measured_rows(seen, images, sum(len(one.images) for one in series[:place]) + within)
 
 
-def _titles(case: Case) -> list[str]:
-    """What the series of a study are called: with their date where dates differ, so that a prior is known as one."""
-    dates = [] if session.patient_hidden() else [header.study_date for header in case.headers]
-    titles, first = [], 0
+def _of_patient(case: Case) -> list[tuple[str, Series]]:
+    """The series of the case that show the chosen image's patient, with what they are called.
+
+    Another patient's never stand on the same stage: the strip above it names one. Where dates differ the date is told,
+    so that a prior is known as one.
+    """
+    found, first = [], 0
     for index, series in enumerate(case.study.series):
-        named = series.description or study.label(case, first)
-        date = dates[index] if len(set(dates)) > 1 and index < len(dates) else ""
-        titles.append(" ".join(part for part in (f"{index + 1}", named, date) if part))
+        if session.identity(case.header_of(first)) == session.identity(case.header):
+            found.append(
+                (index, series, case.header_of(first).study_date, series.description or study.label(case, first))
+            )
         first += len(series.images)
-    return titles
+    dated = len({date for _, _, date, _ in found}) > 1 and not session.patient_hidden()
+    return [(f"{index + 1} {name} {date if dated else ''}".strip(), series) for index, series, date, name in found]
 
 
 def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
@@ -76,7 +88,7 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
     image = answer.image
     if answer.layer is None:
         if alone:
-            return measured_rows(preview(case, "diagnosis"), case.study.images, case.chosen)
+            return preview(case, "diagnosis")
         return _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
@@ -109,11 +121,11 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
 
 
 def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:
-    """A film, then all series of its case, as stacks to choose from; the film alone where it is all there is."""
-    images, stacks = [image], [Stack("This image", 0, 1)]
-    if len(case.study.images) == 1:
+    """A film, then the series of its patient, as stacks to choose from; the film alone where it is all there is."""
+    images, stacks, named = [image], [Stack("This image", 0, 1)], _of_patient(case)
+    if sum(len(series.images) for _, series in named) == 1:
         return images, stacks
-    for title, series in zip(_titles(case), case.study.series, strict=True):
+    for title, series in named:
         stacks.append(Stack(title, len(images), len(series.images), frame_ms=series.images[0].frame_ms))
         images.extend(series.images)
     return images, stacks

@@ -120,6 +120,15 @@ function drawMap(c, map, image, m, look, ramps, lines, dpr) {
   });
 }
 
+/** Area of the image where a map reaches the threshold, either way, in real units; counted once a threshold. */
+function areaAbove(map, image, threshold) {
+  if (map.counted?.[0] !== threshold) {
+    map.counted = [threshold, map.raised.reduce((n, v) => n + (Math.abs(v) >= threshold), 0)];
+  }
+  const [column, row] = metric(image);
+  return (map.counted[1] / (map.rw * map.rh)) * image.w * column * image.h * row;
+}
+
 /** Value of a map at a place of the image; null outside. */
 function mapAt(map, image, [x, y]) {
   const u = Math.floor((x / image.w) * map.rw), v = Math.floor((y / image.h) * map.rh);

@@ -204,7 +204,7 @@ class Pane {
       const level = image.kind === "rgb" && !this.view.window ? "" : lut ? "VOI look-up table" : `window ${plain(w.centre)} / ${plain(w.width)}`;
       const zoom = this.view.zoom > 1 ? `zoom ${this.view.zoom.toFixed(1)}` : "";
       setText(this.corners[0], [viewer.chooses ? "\n" : "", image.corner].filter(Boolean).join(""));
-      setText(this.corners[1], [level, zoom].filter(Boolean).join("\n"));
+      setText(this.corners[1], [level, zoom, this.outlined(map)].filter(Boolean).join("\n"));
       setText(this.corners[2], [...this.stackWords(), image.spacing].filter(Boolean).join("\n"));
       setText(this.corners[3], this.probeWords(map));
     }
@@ -219,6 +219,13 @@ class Pane {
     this.note.hidden = !said;
     this.note.classList.toggle("calm", this.spec.calm || (this.spec.slot !== null && !map)); // waiting is nothing to warn of
     this.note.classList.toggle("alone", !image || store.fault(image.url) !== null);
+  }
+
+  outlined(map) { // the size of what the outline of the map surrounds
+    const { image, viewer } = this, { map: shown, threshold } = viewer.look;
+    if (!map?.raised || !shown || !(threshold > 0) || map.max < threshold) return "";
+    const [, , unit] = metric(image), from = unit === "mm" && image.source ? ` (${image.source})` : "";
+    return `outlined ${short(areaAbove(map, image, threshold))} ${unit}²${from}`;
   }
 
   stackWords() { // where in the stack, and what is missing there

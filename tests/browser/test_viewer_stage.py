@@ -377,6 +377,9 @@ def test_opacity_and_threshold_of_a_map(bench: Bench, tokens: Tokens) -> None:
     bench.page.get_by_label("Show the map from this value on").fill("0.6")
     bench.settle()
     assert bench.grey(48, 32) == [100, 100, 100]
+    # Of the 64 columns those stay whose value, raised between the cell centres 28 (1.0) and 36 (-0.5), is 0.6 or more.
+    columns = (np.interp(np.arange(64) + 0.5, [28, 36], [1.0, -0.5]) >= 0.6).sum()
+    assert f"outlined {columns * 64} px²" in bench.corner(1)
     bench.page.mouse.move(*bench.place(16, 32))
     assert "evidence 1.00" in bench.corner(3)
     bench.page.get_by_role("button", name="Map", exact=True).click()

@@ -1,0 +1,52 @@
+"""Which images may stand on the stage together: those of one patient, a prior known by its date."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medimg_core.types import Image, PatientHeader, Series, Study
+from medimg_core.ui import stage
+from medimg_core.ui.session import Case
+
+
+def image(name: str) -> Image:
+    return Image(np.zeros((4, 4), np.float32), "MONOCHROME2", name)
+
+
+def case(*headers: PatientHeader, chosen: int = 0) -> Case:
+    series = (Series((image("a"),), description="CR chest"), Series((image("b"), image("c"))), Series((image("d"),)))
+    return Case(Study(series), headers, chosen)
+
+
+ANNA = PatientHeader("Doe^Anna", "1", "19600101", study_date="2020-01-02")
+EARLIER = PatientHeader("Doe^Anna", "1", "19600101", study_date="2018-05-06")
+BERT = PatientHeader("Roe^Bert", "2", "19700101", study_date="2020-01-02")
+
+
+def test_another_patient_never_stands_beside() -> None:
+    opened = case(ANNA, BERT, ANNA)
+    images, stacks = stage.beside_film(opened, opened.study.images[0])
+    assert [one.digest for one in images] == ["a", "a", "d"]
+    assert [(one.title, one.first, one.count) for one in stacks] == [
+        ("This image", 0, 1),
+        ("1 CR chest", 1, 1),
+        ("3 Image 4", 2, 1),
+    ]
+    other = case(ANNA, BERT, ANNA, chosen=2)
+    assert [one.digest for one in stage.beside_film(other, other.study.images[2])[0]] == ["c", "b", "c"]
+
+
+def test_a_prior_is_known_by_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = case(ANNA, EARLIER, BERT)
+    assert [one.title for one in stage.beside_film(opened, opened.study.images[0])[1][1:]] == [
+        "1 CR chest 2020-01-02",
+        "2 Image 2 2018-05-06",
+    ]
+    monkeypatch.setenv("MEDIMG_HIDE_PATIENT", "1")
+    assert stage.beside_film(opened, opened.study.images[0])[1][1].title == "1 CR chest"
+
+
+def test_a_film_alone_needs_no_choice() -> None:
+    opened = case(ANNA, BERT, BERT)
+    assert len(stage.beside_film(opened, opened.study.images[0])[1]) == 1
