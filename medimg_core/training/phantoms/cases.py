@@ -196,7 +196,7 @@ DRAWN = (
         kind="brain_mr_t1c",
         models=("brain_tumour_type",),
         subject=Subject("Example^Karl", "DEMO-0012", "19581105", "M"),
-        draw=lambda: _brain("12_brain_mr_rim", 7, Tumour((0.28, 0.56), (0.060, 0.075), 0.0, 0.0, 0.02, 0.003)),
+        draw=lambda: _brain("12_brain_mr_rim", 17, Tumour((0.28, 0.56), (0.060, 0.075), 0.0, 0.0, 0.02, 0.003)),
     ),
     Drawn(
         stem="13_hand",
