@@ -166,7 +166,7 @@ def check_answers(actual: Answers, expected: Answers, *, float16: bool) -> None:
         if got.shape != want.shape or not np.isfinite(got).all():
             raise ExportError(f"{name}: shape {got.shape} instead of {want.shape}, or values that are not finite")
     if float16:
-        moved = float(np.abs(_probability(actual.logits) - _probability(expected.logits)).max())
+        moved = max(float(np.abs(p(actual.logits) - p(expected.logits)).max()) for p in (_softmax, _sigmoid))
         if moved > FLOAT16_TOLERANCE:
             raise ExportError(f"16-bit weights move a probability by {moved:.1e}, allowed are {FLOAT16_TOLERANCE}")
     else:
@@ -291,11 +291,16 @@ def _linear(layer: Any) -> bool:
     return activation is None or getattr(activation, "__name__", "") == "linear"
 
 
-def _probability(logits: FloatArray) -> FloatArray:
-    """Sigmoid of one logit, softmax of several: `[N, K]`."""
+def _softmax(logits: FloatArray) -> FloatArray:
+    """Probabilities of kinds that exclude each other; of a single logit those of its two sides."""
     both = np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
     power = np.exp(both - both.max(axis=1, keepdims=True))
     return np.asarray(power / power.sum(axis=1, keepdims=True), np.float32)
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    """Probabilities of steps of a scale and of statements."""
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def _median_correlation(actual: FloatArray, expected: FloatArray) -> float:
