@@ -31,7 +31,8 @@ test-browser: setup
 	$(PY) -m pytest -q -m browser
 
 test-all: setup
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n 2 -m "not browser"
+	$(PY) -m pytest -q -m browser
 
 check: setup
 	$(PY) -m ruff check .

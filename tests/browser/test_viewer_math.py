@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from bench import arithmetic
 from playwright.sync_api import Browser, Page
 
+from bench import arithmetic
 from medimg_core.imaging import apply_window
 from medimg_core.types import Window
 

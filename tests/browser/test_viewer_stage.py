@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench
 from playwright.sync_api import Browser, ConsoleMessage
 
+from bench import Bench
 from medimg_core.imaging import to_display
 from medimg_core.types import Image, Region, Spacing, Window
 from medimg_core.ui import drawn

@@ -135,7 +135,7 @@ def check_golden(card: ModelCard, runtime: Runtime, tolerance: float | None = FL
     for i, x in enumerate(inputs):
         forward = runtime.predict(x)
         np.testing.assert_allclose(_shares(forward.logits, card), _shares(logits[i], card), atol=PROBABILITY)
-        assert _cosine(forward.features, features[i]) > 0.9999
+        assert _cosine(forward.features, features[i]) > 0.999
         if tolerance is not None:
             assert _off(forward.logits, logits[i]) <= tolerance
             assert _off(forward.features, features[i]) <= tolerance
