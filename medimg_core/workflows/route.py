@@ -40,7 +40,10 @@ def models(folder: Path | None = None) -> tuple[ModelCard, ...]:
     """
     cards = tuple(card for card in list_models(folder) if not card.baseline and card.task != "gate")
     if not cards:
-        raise ModelUnavailable("No model is installed.", "Restore the models folder from the release.")
+        raise ModelUnavailable(
+            "No model is installed here, or none whose licence MEDIMG_LICENCES allows.",
+            "Restore the models folder from the release, or ask who runs this site which licences it allows.",
+        )
     return cards
 
 
@@ -57,7 +60,7 @@ def route(image: Image, folder: Path | None = None) -> Routed:
     # A verdict with figures comes from a look at the picture, one without from the header alone.
     first, verdict = max(asked, key=lambda one: (one[1].kind not in KNOWN, bool(one[1].figures)))
     if verdict.kind in KNOWN:
-        reason = f"It is {words(verdict.kind)}; no model for such images is installed."
+        reason = f"It is {words(verdict.kind)}; no model for such images is installed, or none that this site allows."
         verdict = replace(verdict, reasons=(reason,))
     return Routed((), first, verdict)
 
