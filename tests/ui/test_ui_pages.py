@@ -216,7 +216,7 @@ def test_a_damaged_file_says_cause_next_step_and_reference(app: AppTest) -> None
 def test_without_a_model_the_page_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = text(diagnosis(start(monkeypatch, tmp_path), dicom_film()))
     assert "No model is installed here" in page
-    assert "Restore the models folder from the release." in page
+    assert "Restore the models folder from the release, or ask who runs this site" in page
 
 
 def test_the_patient_can_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
