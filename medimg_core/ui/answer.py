@@ -238,8 +238,10 @@ def _rows(answer: Answer) -> list[Row]:
     if found.second is not None and found.second_card is not None:
         rows.append(("Second model", _second(answer, found.second_card)))
     source = words.source_of_patient(answer.image, answer.told)
-    rows.append(("Input check", words.input_check(found.prediction.gate, source)))
-    return rows
+    checked: Row = ("Input check", words.input_check(found.prediction.gate, source))
+    gate = found.prediction.gate
+    # A doubt about the picture itself comes before everything that was measured on pictures without one.
+    return [checked, *rows] if gate.reasons and gate.kind != "not_checked" else [*rows, checked]
 
 
 def _set(answer: Answer) -> str:
