@@ -72,7 +72,9 @@ def test_a_known_kind_without_a_model_is_told_as_such(sees, folder: Path) -> Non
     sees("mammogram")
     found = route(synthetic_film(), folder)
     assert found.cards == ()
-    assert found.verdict.reasons == ("It is a mammogram; no model for such images is installed, or none that this site allows.",)
+    assert found.verdict.reasons == (
+        "It is a mammogram; no model for such images is installed, or none that this site allows.",
+    )
     assert gate.headline(found.verdict) == "Not analysed: this is a mammogram."
 
 
