@@ -16,6 +16,7 @@ from medimg_core.imaging.quality import measure
 from medimg_core.inference import gate
 from medimg_core.inference.gate_network import Impression, Limits, Reference, limits
 from medimg_core.inference.kinds import FOREIGN, KNOWN
+from medimg_core.training import router_sources
 from medimg_core.types import Image
 from model_folder import TINY_MODEL, copy_model, synthetic_film
 
@@ -229,23 +230,7 @@ def test_distance_is_mahalanobis_by_the_root_of_the_dimension() -> None:
 # --- the shipped router on real pictures --------------------------------------------------------------------------
 
 EVERY = tuple(KNOWN)
-SETS = {
-    "chest_xray_children": ACCEPTED,
-    "chest_xray_adults": ACCEPTED,
-    "lung_fields": ACCEPTED,
-    "bone_fracture": "bone_film",
-    "mammography": "mammogram",
-    "lung_ct_cancer": "lung_ct",
-    "lung_nodule": "lung_nodule_patch",
-    "brain_ct_haemorrhage": "head_ct",
-    "brain_tumour_type": "brain_mr_t1c",
-    "brain_tumour_outline": "brain_mr_sequences",
-    "breast_ultrasound": "breast_ultrasound",
-    "cardiac_ultrasound": "cardiac_ultrasound",
-    "fetal_head": "fetal_ultrasound",
-    "fundus_glaucoma": "fundus",
-    "fundus_retinopathy": "fundus",
-}
+SETS = {**dict.fromkeys(router_sources.FILMS, ACCEPTED), **router_sources.SETS}
 
 
 def shipped(*takes: str) -> ModelCard:
