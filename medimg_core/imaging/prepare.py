@@ -12,8 +12,13 @@ from medimg_core.types import FloatArray, Image, InputSpec
 _RGB_TO_GREY = np.array([[0.299, 0.587, 0.114]], np.float32)  # ITU-R BT.601, as libjpeg and OpenCV
 
 
-def model_grid(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
+def model_grid(
+    image: Image, spec: InputSpec, window: tuple[int, int, int, int] | None = None
+) -> tuple[FloatArray, Geometry]:
     """Display values on the network's grid, before normalisation.
+
+    Args:
+        window: top, left, rows and columns of the part to look at, in source pixels; None takes the whole image.
 
     Returns:
         float32 `[height, width, channels]` in [0, 1], and the map back to the source. Training caches this as
@@ -23,6 +28,10 @@ def model_grid(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
     geometry = Geometry.fit(image.shape, (spec.height, spec.width), spec.fit)
     if shown.ndim == 3 and (spec.channels == 1 or _is_grey(image)):
         shown = np.asarray(cv2.transform(shown, _RGB_TO_GREY), np.float32)
+    if window is not None:
+        geometry = Geometry.part(image.shape, (spec.height, spec.width), window)
+        grid = geometry.lower(shown)
+        return grid if grid.ndim == 3 else np.repeat(grid[..., None], spec.channels, axis=-1), geometry
     small = _reduced(shown, spec.long_side)
     grid = Geometry.fit((small.shape[0], small.shape[1]), geometry.model, spec.fit).lower(small)
     if spec.smoothing > 0:
@@ -44,14 +53,32 @@ def normalise(grid: FloatArray, spec: InputSpec) -> FloatArray:
     return np.asarray(np.clip(standard, np.float32(-1.6), np.float32(1.6)), np.float32)
 
 
-def prepare(image: Image, spec: InputSpec) -> tuple[FloatArray, Geometry]:
-    """A network's input for an image.
+def prepare(
+    image: Image, spec: InputSpec, window: tuple[int, int, int, int] | None = None
+) -> tuple[FloatArray, Geometry]:
+    """A network's input for an image, or for a part of it (see `model_grid`).
 
     Returns:
         float32 `[height, width, channels]` and the exact map between source and model grid.
     """
-    grid, geometry = model_grid(image, spec)
+    grid, geometry = model_grid(image, spec, window)
     return normalise(grid, spec), geometry
+
+
+def window_round(image: Image, centre: tuple[float, float], side_mm: float) -> tuple[int, int, int, int]:
+    """The square of a side in millimetres round a point: top, left, rows and columns in whole pixels, for `prepare`.
+
+    Args:
+        centre: row and column, measured from the outer corner of the first pixel.
+
+    Raises:
+        ValueError: the image has no spacing.
+    """
+    if image.spacing is None:
+        raise ValueError("a window in millimetres needs an image with a known spacing")
+    rows = max(1, round(side_mm / image.spacing.row_mm))
+    columns = max(1, round(side_mm / image.spacing.column_mm))
+    return round(centre[0] - rows / 2), round(centre[1] - columns / 2), rows, columns
 
 
 def _reduced(shown: FloatArray, long_side: int | None) -> FloatArray:

@@ -107,23 +107,41 @@ def _weights_file(network: Network) -> Path | None:
 
 
 def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
+    base = body(network, spec.height, spec.width, spec.channels)
+    cut = network.cut or base.layers[-1].name
+    features = base.get_layer(cut).output
+    if network.fine:
+        features, cut = _joined(features, base.get_layer(network.fine).output, network.fine_width), "fine"
+    return _pooled(base.input, features, cut, network.dropout, outputs)
+
+
+def body(network: Network, height: int, width: int, channels: int) -> Any:
+    """The body of a network with its weights, on an input `[height, width, channels]`, early layers frozen.
+
+    More than three channels are slices side by side, three a slice: the filters of ImageNet look at the middle one,
+    those of its neighbours start from zero.
+
+    Raises:
+        BadRequest: a layer that the recipe names is not there.
+        ModelUnavailable: the weights asked for are not here.
+    """
     import keras
 
-    body = BODIES[network.architecture]
-    base = getattr(keras.applications, body.constructor)(
-        input_shape=(spec.height, spec.width, spec.channels),
-        include_top=False,
-        weights=None,
-        **dict(body.arguments),
-    )
+    kind = BODIES[network.architecture]
+    build_base = getattr(keras.applications, kind.constructor)
+    arguments = {"include_top": False, "weights": None, **dict(kind.arguments)}
+    plain = min(channels, 3)
+    base = build_base(input_shape=(height, width, plain), **arguments)
     file = _weights_file(network)
     if file is not None and file.suffix == ".keras":
         _take_over(base, file)
     elif file is not None:
         base.load_weights(file)
+    if channels > plain:
+        base = _widened(base, build_base(input_shape=(height, width, channels), **arguments))
     names = [layer.name for layer in base.layers]
-    cut = network.cut or names[-1]
-    for wanted in (cut, network.frozen_until or cut, network.fine or cut):
+    last = names[-1]
+    for wanted in (network.cut or last, network.frozen_until or last, network.fine or last):
         if wanted not in names:
             near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4) or names[-3:]
             raise BadRequest(
@@ -137,10 +155,22 @@ def _transfer(network: Network, spec: InputSpec, outputs: int) -> Built:
         for layer in base.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
-    features = base.get_layer(cut).output
-    if network.fine:
-        features, cut = _joined(features, base.get_layer(network.fine).output, network.fine_width), "fine"
-    return _pooled(base.input, features, cut, network.dropout, outputs)
+    return base
+
+
+def _widened(base: Any, wide: Any) -> Any:
+    """`wide` with the weights of `base`, whose first filters go to the middle three channels."""
+    for layer, other in zip(wide.layers, base.layers, strict=True):
+        weights = layer.get_weights()
+        for mine, known in zip(weights, other.get_weights(), strict=True):
+            if mine.shape == known.shape:
+                mine[...] = known
+            else:
+                first = (mine.shape[2] - known.shape[2]) // 2
+                mine[...] = 0
+                mine[:, :, first : first + known.shape[2]] = known
+        layer.set_weights(weights)
+    return wide
 
 
 def _take_over(base: Any, file: Path) -> None:

@@ -31,7 +31,7 @@ def augment(
     Returns:
         float32 `[H, W, C]` in [0, 1] and the moved mask.
     """
-    matrix = _affine(grid.shape[0], grid.shape[1], how, rng)
+    matrix = affine(grid.shape[0], grid.shape[1], how, rng)
     x = _warp(grid, matrix, cv2.INTER_LINEAR)
     moved = None if mask is None else _warp(mask.astype(np.uint8), matrix, cv2.INTER_NEAREST).astype(np.bool_)
     if rng.random() < how.flip:
@@ -40,7 +40,7 @@ def augment(
     if how.flip_rows and rng.random() < how.flip_rows:
         x = x[::-1]
         moved = None if moved is None else moved[::-1]
-    x = _intensity(np.ascontiguousarray(x), how, rng)
+    x = intensity(np.ascontiguousarray(x), how, rng)
     if rng.random() < how.markers:
         x = _draw_marker(x, rng)
     if rng.random() < how.erase:
@@ -48,8 +48,8 @@ def augment(
     return np.ascontiguousarray(x, dtype=np.float32), moved
 
 
-def _affine(height: int, width: int, how: Augment, rng: np.random.Generator) -> FloatArray:
-    """A 2 x 3 matrix round the centre: rotation, zoom, stretch of the columns, shift."""
+def affine(height: int, width: int, how: Augment, rng: np.random.Generator) -> FloatArray:
+    """From the film to the changed film, a 2 x 3 matrix round the centre: rotation, zoom, stretch of the columns, shift."""
     angle = rng.uniform(-how.rotate_degrees, how.rotate_degrees)
     scale = rng.uniform(*how.zoom)
     stretch = rng.uniform(1 - how.stretch, 1 + how.stretch)
@@ -67,7 +67,8 @@ def _warp(array: NDArray[Any], matrix: FloatArray, interpolation: int) -> NDArra
     return out.reshape(array.shape)  # OpenCV drops a single channel
 
 
-def _intensity(x: FloatArray, how: Augment, rng: np.random.Generator) -> FloatArray:
+def intensity(x: FloatArray, how: Augment, rng: np.random.Generator) -> FloatArray:
+    """Gamma, contrast, tint, brightness, blur, sharpening and noise of a film float32 `[H, W, C]` in [0, 1]."""
     x = x ** np.float32(np.exp(rng.normal(0, how.gamma)))
     x = (x - np.float32(0.5)) * np.float32(np.exp(rng.normal(0, how.contrast))) + np.float32(0.5)
     if how.tint:

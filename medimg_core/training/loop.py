@@ -46,7 +46,7 @@ def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Pr
     work.mkdir(parents=True, exist_ok=True)
     built = build(recipe.network, recipe.input, recipe.outputs)
     model = _with_evidence(built, recipe)
-    first = len(_log(work))
+    first = len(read_log(work))
     if first == 0 and recipe.schedule.head_epochs and recipe.network.weights != "none":
         _fit_head(model, built, recipe, train, progress)
     steps = _steps(recipe, train)
@@ -64,14 +64,14 @@ def fit(recipe: Recipe, train: list[Films], val: Films, work: Path, progress: Pr
     watch = _watch(recipe, built, val, work, first, progress)
     callbacks = [
         keras.callbacks.BackupAndRestore(str(work / "backup"), delete_checkpoint=False),
-        *_tensorboard(work),
+        *tensorboard(work),
         watch,
     ]
     if first < schedule.epochs:
         model.fit(batches, epochs=schedule.epochs, verbose=0, callbacks=callbacks)
     if (work / "best.weights.h5").is_file():
         built.model.load_weights(work / "best.weights.h5")
-    return Trained(built, sum(float(row["seconds"]) for row in _log(work)))
+    return Trained(built, sum(float(row["seconds"]) for row in read_log(work)))
 
 
 def logits(model: Any, grids: NDArray[np.uint8], spec: InputSpec, batch: int = 32) -> FloatArray:
@@ -180,7 +180,7 @@ def _steps(recipe: Recipe, train: list[Films]) -> int:
     return max(1, draws // recipe.schedule.batch)
 
 
-def _log(work: Path) -> list[dict[str, str]]:
+def read_log(work: Path) -> list[dict[str, str]]:
     """One row for each finished epoch; none without the checkpoint that goes with them."""
     path = work / "log.csv"
     if not path.is_file() or not (work / "backup").is_dir():
@@ -189,7 +189,7 @@ def _log(work: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _tensorboard(work: Path) -> list[Any]:
+def tensorboard(work: Path) -> list[Any]:
     """Logs for TensorBoard where Keras can write them (it needs TensorFlow for that)."""
     import keras
 
@@ -220,7 +220,7 @@ def _watch(recipe: Recipe, built: Built, val: Films, work: Path, first: int, pro
             scores = logits(built.model, val.grids, recipe.input)
             reached = {name: watched(recipe.form, scores[where == name], truth[where == name]) for name in sets}
             row = {"epoch": epoch + 1, "loss": float((logs or {}).get("loss", np.nan)), **reached}
-            _append(work / "log.csv", {**row, "seconds": time.monotonic() - self.epoch_start})
+            append_row(work / "log.csv", {**row, "seconds": time.monotonic() - self.epoch_start})
             built.model.save_weights(work / "last.weights.h5")
             mean = float(np.mean(list(reached.values())))
             if not recipe.schedule.patience or mean > self.best:
@@ -233,7 +233,8 @@ def _watch(recipe: Recipe, built: Built, val: Films, work: Path, first: int, pro
     return Watch()
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Add a row to a log, which the first row gives its columns."""
     new = not path.is_file()
     with path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, list(row))

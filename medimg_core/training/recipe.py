@@ -106,6 +106,7 @@ class Augment:
         shift: largest move, as a share of the side.
         gamma, contrast: deviation of the logarithm of the exponent and of the factor.
         brightness: deviation of the offset.
+        elastic: deviation of a smooth displacement (5 x 5 knots; Simard et al., ICDAR 2003), as a share of the side.
         tint: deviation of the logarithm of a factor for every channel apart.
         blur, sharpen, noise, erase, markers, flip, flip_rows: probability of each; `flip_rows` turns it upside down.
         mix: share of films blended with another one of the batch, targets alike (mixup, Zhang et al., ICLR 2018);
@@ -116,6 +117,7 @@ class Augment:
     zoom: tuple[float, float] = (1.0, 1.0)
     stretch: float = 0.0
     shift: float = 0.0
+    elastic: float = 0.0
     gamma: float = 0.0
     contrast: float = 0.0
     brightness: float = 0.0

@@ -1,0 +1,1 @@
+"""Training of networks that outline structures: recipe, films with masks, U-Net, losses, loop, export, measurement."""
