@@ -42,7 +42,8 @@ def overview(cards: Sequence[ModelCard]) -> str:
     head = "<tr><th>Model</th><th>Question</th><th>Answer</th><th class='n'>Headline figure (95 %)</th>"
     head += "<th>Use</th><th>Data</th></tr>"
     rows = "".join(_overview_row(card) for card in cards)
-    return f"<div class='mi mi-overview'><table>{head}{rows}</table></div>"
+    frame = "<div class='mi mi-overview' tabindex='0' role='region' aria-label='All models'>"
+    return f"{frame}<table>{head}{rows}</table></div>"
 
 
 def _overview_row(card: ModelCard) -> str:
@@ -91,7 +92,7 @@ def words(card: ModelCard) -> str:
         _section("Limits", text.get("limits")),
         _section("How it was made", text.get("training")),
     ]
-    return f"<div class='mi mi-card'>{''.join(parts)}</div>"
+    return f"<div class='mi mi-card' tabindex='0' role='region' aria-label='The card'>{''.join(parts)}</div>"
 
 
 def facts(card: ModelCard) -> str:
@@ -110,7 +111,7 @@ def facts(card: ModelCard) -> str:
         _failures(sets),
         _licence(card),
     ]
-    return f"<div class='mi mi-facts'>{''.join(parts)}</div>"
+    return f"<div class='mi mi-facts' tabindex='0' role='region' aria-label='Figures'>{''.join(parts)}</div>"
 
 
 def _section(title: str, content: Any) -> str:

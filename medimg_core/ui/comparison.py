@@ -112,7 +112,11 @@ def tables(board: Dashboard, labels: Mapping[str, str] = MappingProxyType({})) -
         if board.form == "yes_no"
         else "".join(_matrix(board, m, labels) for m in board.models)
     )
-    return f"<div class='mi mi-tables'><h3>{title}</h3><table><tr>{head}</tr>{rows}</table>{confusions}{pairs}</div>"
+    return (
+        # What scrolls must be reachable by keys: the words take the focus, the arrows move what is around them.
+        "<div class='mi mi-tables' tabindex='0' role='region' aria-label='Figures'>"
+        f"<h3>{title}</h3><table><tr>{head}</tr>{rows}</table>{confusions}{pairs}</div>"
+    )
 
 
 def _matrix(board: Dashboard, model: ModelResult, labels: Mapping[str, str]) -> str:
