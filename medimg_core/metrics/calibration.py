@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medimg_core.metrics.intervals import Floats, bootstrap, percentile_interval, proportion
+from medimg_core.metrics.intervals import Floats, bootstrap, mean_interval, proportion
 from medimg_core.types import Interval
 
 _CHUNK = 4_000_000
@@ -35,9 +35,7 @@ def brier(
         probabilities: `[n]` in [0, 1].
     """
     y, p = _checked(labels, probabilities)
-    squares = (p - y) ** 2
-    sampled = bootstrap(lambda w: np.asarray(w @ squares / w.sum(axis=1), np.float64), y.size, groups, draws, seed)
-    return percentile_interval(float(squares.mean()), sampled, y.size)
+    return mean_interval((p - y) ** 2, groups, draws, seed)
 
 
 def ece(

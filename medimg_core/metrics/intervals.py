@@ -121,3 +121,46 @@ def percentile_interval(value: float, draws: Floats, n: int) -> Interval:
         raise ValueError("no bootstrap draw defines this figure")
     low, high = (float(v) for v in np.percentile(defined, (2.5, 97.5)))
     return Interval(value, min(low, value), max(high, value), n)
+
+
+def share_interval(value: float, draws: Floats, n: int, patients: int) -> Interval:
+    """`percentile_interval` of a figure in [0, 1]. Where no draw differs (one patient, or every value 0 or 1), the
+    draws say nothing about chance; then Wilson's interval over the patients, which is wide enough for any mean in
+    [0, 1], whose variance is at most p (1 - p) / patients.
+    """
+    interval = percentile_interval(value, draws, n)
+    if interval.high - interval.low < 1e-9:
+        p = min(max(value, 0.0), 1.0)
+        edge = wilson(p * patients, patients)
+        interval = Interval(value, min(edge.low, value), max(edge.high, value), n)
+    return interval
+
+
+def mean_interval(
+    values: ArrayLike,
+    groups: ArrayLike | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+    *,
+    share: bool = False,
+) -> Interval:
+    """Mean of one figure an image, with its percentile bootstrap by patient; `n` counts the values.
+
+    Args:
+        values: finite `[n]`, n >= 1, in any unit.
+        groups: patient of each value, `[n]`.
+        share: the values lie in [0, 1] (Dice, IoU): then also a single patient gets an honest interval, see
+            `share_interval`. Elsewhere the interval of a single patient has no width and means nothing.
+
+    Raises:
+        ValueError: no value, values that are not finite, or a share outside [0, 1].
+    """
+    v = np.asarray(values, np.float64)
+    if v.ndim != 1 or v.size == 0 or not np.isfinite(v).all():
+        raise ValueError("a mean needs a vector of finite numbers")
+    if share and not ((v >= 0) & (v <= 1)).all():
+        raise ValueError("shares must lie between 0 and 1")
+    drawn = bootstrap(lambda w: np.asarray(w @ v / w.sum(axis=1), np.float64), v.size, groups, draws, seed)
+    if share:
+        return share_interval(float(v.mean()), drawn, v.size, np.unique(group_index(v.size, groups)).size)
+    return percentile_interval(float(v.mean()), drawn, v.size)

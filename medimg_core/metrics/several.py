@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medimg_core.metrics.confusion import confusion_matrix
-from medimg_core.metrics.intervals import Floats, bootstrap, group_index, percentile_interval, proportion, wilson
+from medimg_core.metrics.intervals import (
+    Floats,
+    bootstrap,
+    group_index,
+    mean_interval,
+    percentile_interval,
+    proportion,
+    wilson,
+)
 from medimg_core.metrics.roc import PairedTest, auroc
 from medimg_core.types import Interval
 
@@ -183,7 +191,7 @@ def brier_kinds(
     """
     t, s = _checked(truth, scores)
     squares = ((s - np.eye(s.shape[1])[t]) ** 2).sum(axis=1)
-    return _mean(squares, groups, draws, seed)
+    return mean_interval(squares, groups, draws, seed)
 
 
 def grade_error(
@@ -191,7 +199,7 @@ def grade_error(
 ) -> Interval:
     """Mean absolute difference of grades, in grades, with its percentile bootstrap by patient."""
     gaps = np.abs(np.asarray(truth).astype(np.intp) - np.asarray(decided).astype(np.intp)).astype(np.float64)
-    return _mean(gaps, groups, draws, seed)
+    return mean_interval(gaps, groups, draws, seed)
 
 
 def undecided(right: ArrayLike, classes_left: ArrayLike, groups: ArrayLike | None = None) -> Undecided:
@@ -211,11 +219,6 @@ def undecided(right: ArrayLike, classes_left: ArrayLike, groups: ArrayLike | Non
         return proportion(wrong[among], None if patients is None else patients[among])
 
     return Undecided(proportion(unsure, patients), errors(~unsure), errors(unsure))
-
-
-def _mean(values: Floats, groups: ArrayLike | None, draws: int, seed: int) -> Interval:
-    drawn = bootstrap(lambda w: np.asarray(w @ values / w.sum(axis=1), np.float64), values.size, groups, draws, seed)
-    return percentile_interval(float(values.mean()), drawn, values.size)
 
 
 def _checked(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.intp], Floats]:

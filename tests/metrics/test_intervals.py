@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from medimg_core.metrics import proportion, wilson
+from medimg_core.metrics import mean_interval, proportion, wilson
 from medimg_core.metrics.intervals import bootstrap, resampled_weights
 
 
@@ -69,3 +69,26 @@ def test_bootstrap_of_a_mean_has_the_known_standard_error() -> None:
     assert draws.std() == pytest.approx(values.std() / 20, rel=0.03)
     again = bootstrap(lambda w: w @ values / w.sum(axis=1), 400, None, draws=4000, seed=1)
     assert (draws == again).all()
+
+
+def test_a_mean_is_that_of_the_values_with_the_error_of_the_patients() -> None:
+    rng = np.random.default_rng(4)
+    of_patient = rng.normal(size=300)
+    found = mean_interval(of_patient.repeat(3), np.arange(300).repeat(3), draws=4000)
+    assert found.value == pytest.approx(of_patient.mean(), abs=1e-12)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * of_patient.std() / np.sqrt(300), rel=0.05)
+    assert found.n == 900
+
+
+def test_shares_that_agree_get_wilsons_interval_over_the_patients() -> None:
+    found = mean_interval(np.ones(12), np.repeat(np.arange(6), 2), share=True)
+    assert (found.low, found.high, found.n) == (wilson(6, 6).low, 1.0, 12)
+    one = mean_interval([0.8, 0.6], ["a", "a"], share=True)
+    assert (one.value, one.low) == pytest.approx((0.7, wilson(0.7, 1).low))
+    assert mean_interval([3.0, 3.0]).low == 3.0
+
+
+@pytest.mark.parametrize(("values", "share"), [([], False), ([np.inf], False), ([np.nan], True), ([1.1], True)])
+def test_a_mean_needs_numbers(values: list[float], share: bool) -> None:
+    with pytest.raises(ValueError, match=r"finite|between"):
+        mean_interval(values, share=share)
