@@ -38,8 +38,70 @@ class ModelClass:
     meaning: str
 
 
-Form = Literal["yes_no", "one_of", "grade"]
-"""How a model answers: one logit for two classes, softmax over kinds, or a logit for every step of a scale."""
+Form = Literal["yes_no", "one_of", "grade", "places"]
+"""How a model answers: one logit for two classes, softmax over kinds, or a logit for every step of a scale; `places`
+says nothing of the image as a whole and only outlines or boxes something in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What is outlined or boxed.
+
+    Attributes:
+        id: the label of its regions, as on the command line (`left_ventricle`).
+        title: what a reader calls it.
+        threshold: probability from which on a pixel, or a box, counts.
+        smallest: parts below this share of the picture are left out.
+        single: only the largest part counts.
+        of: structures that this one is made of; it has no output of its own.
+        quality: offset and slope that turn the Dice a network expects of itself into the one measured on val; of boxes
+            those that turn the logit of the score into that of the chance that the box is true.
+    """
+
+    id: str
+    title: str
+    threshold: float = 0.5
+    smallest: float = 0.0
+    single: bool = False
+    of: tuple[str, ...] = ()
+    quality: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesCard:
+    """How a model outlines or boxes.
+
+    Attributes:
+        kind: what comes out of the network: a logit a pixel and structure, or boxes.
+        network: stem of its files: `model` where the folder's one network does both, else a second network.
+        input: what that network takes.
+        structures: in the order of its outputs, then those made of others.
+        measure: the family of `inference.measures` that measures its regions; empty measures nothing.
+        context: slices on either side that it also looks at.
+        window_mm: side of the square round a box that it looks at; 0 looks at the whole image.
+        exclusive: a pixel belongs to one structure at most.
+        errors: measurement -> `bias`, `sd`, `relative`: its error on val.
+    """
+
+    kind: Literal["outline", "boxes"]
+    network: str
+    input: InputSpec
+    structures: tuple[Structure, ...]
+    measure: str = ""
+    context: int = 0
+    window_mm: float = 0.0
+    exclusive: bool = False
+    errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[Structure, ...]:
+        """Structures with an output of their own."""
+        return tuple(s for s in self.structures if not s.of)
+
+    @property
+    def needs_box(self) -> bool:
+        """Whether a reader has to say where to look."""
+        return self.window_mm > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +197,7 @@ class ModelCard:
     `outputs` counts the logits: first those of the main answer (1 for yes/no, one a kind, one less than there are
     grades), then those of the statements.
     `takes` names the kinds of image, as the router calls them, that the model may be shown.
+    `places` says how it outlines or boxes; None where it does not.
     `cam_layer` names the layer whose feature maps the signature `predict` returns; `head` is `pooled` when global
     average pooling and one dense layer follow it, else `dense`.
     """
@@ -161,6 +224,7 @@ class ModelCard:
     text: Mapping[str, Any]
     takes: tuple[str, ...] = ()
     statements: tuple[StatementCard, ...] = ()
+    places: PlacesCard | None = None
 
     @property
     def form(self) -> Form:
@@ -170,7 +234,12 @@ class ModelCard:
     @property
     def main_outputs(self) -> int:
         """How many logits belong to the main answer: the first ones."""
-        return {"yes_no": 1, "one_of": len(self.classes), "grade": len(self.classes) - 1}[self.form]
+        return {"yes_no": 1, "one_of": len(self.classes), "grade": len(self.classes) - 1, "places": 0}[self.form]
+
+    @property
+    def answers(self) -> bool:
+        """Whether it says something of the image as a whole."""
+        return bool(self.classes)
 
     @property
     def class_ids(self) -> tuple[str, ...]:
@@ -196,6 +265,8 @@ class ModelCard:
 
 def form_of(task: str, classes: int) -> Form:
     """How a model of a task with some classes answers."""
+    if classes == 0:
+        return "places"
     if task == "grading":
         return "grade"
     return "yes_no" if classes == 2 else "one_of"
@@ -313,9 +384,7 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def _card(folder: Path, raw: dict[str, Any]) -> ModelCard:
-    spec = dict(raw["input"])
-    if "window" in spec:
-        spec["window"] = Window(**spec["window"])
+    spec = _input(raw["input"])
     return ModelCard(
         name=folder.name,
         folder=folder,
@@ -325,25 +394,51 @@ def _card(folder: Path, raw: dict[str, Any]) -> ModelCard:
         modality=raw["modality"],
         baseline=raw.get("baseline", False),
         second_opinion=raw.get("second_opinion"),
-        classes=tuple(ModelClass(**c) for c in raw["classes"]),
-        positive=raw["positive"],
-        outputs=raw["outputs"],
-        input=InputSpec(**spec),
+        classes=tuple(ModelClass(**c) for c in (raw["classes"] if "places" not in raw else raw.get("classes", ()))),
+        positive=raw["positive"] if raw.get("classes") else 0,
+        outputs=raw["outputs"] if raw.get("classes") else 0,
+        input=spec,
         cam_layer=raw["cam_layer"],
         head=raw["head"],
         gate=raw.get("gate"),
         licence=raw["licence"],
-        populations=tuple(_population(p) for p in raw["populations"]),
+        populations=tuple(_population(p, bool(raw.get("classes"))) for p in raw["populations"]),
         default_population=raw["default_population"],
         label_map=raw.get("label_map", {}),
         text=raw["text"],
         takes=tuple(raw.get("takes", ())),
         statements=tuple(StatementCard(**{**s, "of": tuple(s.get("of", ()))}) for s in raw.get("statements", ())),
+        places=_places(raw["places"], spec) if "places" in raw else None,
     )
 
 
-def _population(raw: dict[str, Any]) -> Population:
-    fields = dict(raw)
+def _input(raw: Mapping[str, Any]) -> InputSpec:
+    window = {"window": Window(**raw["window"])} if "window" in raw else {}
+    return InputSpec(**{**raw, **window})
+
+
+def _places(raw: Mapping[str, Any], own: InputSpec) -> PlacesCard:
+    """The table `places`; without an input of its own it takes the card's."""
+    structures = tuple(
+        Structure(**{**s, "of": tuple(s.get("of", ())), "quality": tuple(s.get("quality", (0.0, 1.0)))})
+        for s in raw["structures"]
+    )
+    spec = _input(raw["input"]) if "input" in raw else own
+    return PlacesCard(**{**raw, "structures": structures, "input": spec})
+
+
+_POINTS: tuple[Literal["rule_out", "balanced", "rule_in"], ...] = ("rule_out", "balanced", "rule_in")
+_NO_ANSWER: Mapping[str, Any] = {
+    "operating_points": {},
+    "calibration": {"temperature": 1.0, "shift": 0.0, "draws": ()},
+    "conformal": {},
+    "prevalence": 0.0,
+}
+
+
+def _population(raw: dict[str, Any], answers: bool) -> Population:
+    """A population; a model that says nothing of the image as a whole needs no calibration and no operating points."""
+    fields = dict(raw) if answers else {**_NO_ANSWER, **raw}
     points = fields.pop("operating_points")
     statements = {
         name: StatementFit(**{**fit, "calibration": _calibration(fit["calibration"])})
@@ -353,7 +448,7 @@ def _population(raw: dict[str, Any]) -> Population:
         calibration=_calibration(fields.pop("calibration")),
         steps=tuple(_calibration(step) for step in fields.pop("steps", ())),
         statements=statements,
-        operating_points=tuple(OperatingPoint(name, points[name]) for name in ("rule_out", "balanced", "rule_in")),
+        operating_points=tuple(OperatingPoint(n, points[n]) for n in _POINTS if answers or n in points),
         views=tuple(fields.pop("views", ())),
         **fields,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from medimg_core.errors import MedImgError
 from medimg_core.imaging import Geometry, prepare
 from medimg_core.inference import gate
 from medimg_core.inference.calibration import decide, interval, prediction_set, probabilities, statements
+from medimg_core.inference.places import Box, look
 from medimg_core.inference.pool import runtime_for
 from medimg_core.inference.runtime import Forward
 from medimg_core.types import FloatArray, GateVerdict, Image, Prediction
@@ -46,6 +47,8 @@ def predict(
     *,
     engine: str = "auto",
     verdict: GateVerdict | None = None,
+    box: Box | None = None,
+    beside: Sequence[Image] = (),
 ) -> Answer:
     """Ask a model about an image.
 
@@ -54,25 +57,41 @@ def predict(
             header say, else the card's default.
         engine: see `inference.engine.choose_engine`.
         verdict: what the gate said, where another model with the same gate was asked before; else it is asked now.
+        box, beside: where to look, and the slices before and after, for models that outline (see `places.look`).
 
     Raises:
         ModelUnavailable: the network is missing or changed.
+        BadRequest: the model needs a box.
         MedImgError: the network answered with values that are no numbers.
     """
     started = time.perf_counter()
     verdict = verdict or gate.check(image, card)
     if not verdict.passed:
         return Answer(Prediction(card.ref, {}, verdict, seconds=time.perf_counter() - started))
-    x, geometry = prepare(image, card.input)
-    forward = runtime_for(card, engine).predict(x)
-    if not np.isfinite(forward.logits).all():
+    found = look(image, card, box=box, beside=beside, engine=engine) if card.places is not None else None
+    if found is not None and card.places is not None and card.places.network == "model":
+        x, geometry, forward = found.x, found.geometry, found.forward
+    else:
+        x, geometry = prepare(image, card.input)
+        forward = runtime_for(card, engine).predict(x)
+    if not (np.isfinite(forward.logits).all() and (found is None or _finite(found.forward))):
         raise MedImgError(
             f"The model {card.name!r} answered with values that are no numbers, so there is no result.",
             "Check the pixels of this image; if others fail too, restore the model's folder from the release.",
         )
     chosen, _ = card.population(image, population)
     seconds = time.perf_counter() - started
-    return Answer(_prediction(card, chosen, forward, verdict, seconds), forward, x, geometry)
+    if card.answers:
+        said = _prediction(card, chosen, forward, verdict, seconds)
+    else:
+        said = Prediction(card.ref, {}, verdict, population=chosen.id, seconds=seconds)
+    if found is not None:
+        said = replace(said, regions=found.regions, measurements=found.measurements)
+    return Answer(said, forward, x, geometry)
+
+
+def _finite(forward: Forward) -> bool:
+    return forward.places is None or bool(np.isfinite(forward.places).all())
 
 
 def _prediction(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import numpy as np
 from medimg_core.catalog import ModelCard, read_verified
 from medimg_core.errors import ModelUnavailable
 from medimg_core.inference.heads import Head, read_head
-from medimg_core.inference.runtime import Forward
+from medimg_core.inference.runtime import FEATURES, Forward
 from medimg_core.types import FloatArray
 
 
 class KerasRuntime:
     """A network on Keras and TensorFlow (see `Runtime`); thread-safe, because its graphs hold no state.
+
+    Args:
+        network: stem of its file: `model`, or that of the second network that `card.places` names.
 
     Raises:
         ModelUnavailable: the network is missing or changed.
@@ -22,17 +26,21 @@ class KerasRuntime:
 
     engine = "keras"
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, network: str = "model") -> None:
         import keras
         import tensorflow as tf
 
         self.card = card
-        self._head = read_head(card)
-        read_verified(card, "model.keras")
+        own = network == "model"
+        self._head = read_head(card) if own else None
+        read_verified(card, f"{network}.keras")
         _grow_memory(tf)
         try:
-            model = keras.saving.load_model(card.folder / "model.keras", compile=False)
-            self._network = keras.Model(model.input, [model.output, model.get_layer(card.cam_layer).output])
+            model = keras.saving.load_model(card.folder / f"{network}.keras", compile=False)
+            features = model.get_layer(card.cam_layer if own else FEATURES).output
+            logits, places = _outputs(model, card.places is not None and card.places.network == network)
+            wanted = {"logits": logits, "features": features, "places": places}
+            self._network = keras.Model(model.input, {k: v for k, v in wanted.items() if v is not None})
         except (ValueError, TypeError) as error:
             raise ModelUnavailable(
                 f"The network of the model {card.name!r} cannot be opened.", "Restore the folder from the release."
@@ -56,12 +64,12 @@ class KerasRuntime:
 
     def predict(self, x: FloatArray) -> Forward:
         """Logits and feature maps in one pass."""
-        return _as_forward(*self._predict(x[None]))
+        return _as_forward(self._predict(x[None]))
 
     def cam_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[Forward, FloatArray]:
         """The forward pass and the gradient of `sum(logits * weights)` by the feature maps."""
-        logits, features, gradient = self._cam_gradient(x[None], weights)
-        return _as_forward(logits, features), _first(gradient)
+        answer, gradient = self._cam_gradient(x[None], weights)
+        return _as_forward(answer), _first(gradient)
 
     def input_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits and the gradient of `sum(logits * weights)` by the input."""
@@ -69,23 +77,23 @@ class KerasRuntime:
         return _first(logits), _first(gradient)
 
     def _forward(self, x: Any) -> Any:
-        return tuple(self._network(x, training=False))
+        return dict(self._network(x, training=False))
 
     def _by_features(self, x: Any, weights: Any) -> Any:
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            logits, features = self._network(x, training=False)
-            score = tf.reduce_sum(logits * weights)
-        return logits, features, tape.gradient(score, features)
+            answer = self._forward(x)
+            score = tf.reduce_sum(answer["logits"] * weights)
+        return answer, tape.gradient(score, answer["features"])
 
     def _by_input(self, x: Any, weights: Any) -> Any:
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            logits, _ = self._network(x, training=False)
+            logits = self._forward(x)["logits"]
             score = tf.reduce_sum(logits * weights)
         return logits, tape.gradient(score, x)
 
@@ -94,8 +102,17 @@ def _first(tensor: Any) -> FloatArray:
     return np.asarray(tensor.numpy()[0], np.float32)
 
 
-def _as_forward(logits: Any, features: Any) -> Forward:
-    return Forward(_first(logits), _first(features))
+def _outputs(model: Any, places: bool) -> tuple[Any, Any]:
+    """The network's logits and places, None where it has no such output; places come first."""
+    if not places:
+        return model.output, None
+    both = model.outputs
+    return both[1] if len(both) > 1 else None, both[0]
+
+
+def _as_forward(answer: Mapping[str, Any]) -> Forward:
+    logits = _first(answer["logits"]) if "logits" in answer else np.zeros(0, np.float32)
+    return Forward(logits, _first(answer["features"]), _first(answer["places"]) if "places" in answer else None)
 
 
 def _grow_memory(tf: Any) -> None:

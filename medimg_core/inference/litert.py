@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medimg_core.catalog import ModelCard, read_verified
 from medimg_core.errors import ModelUnavailable
 from medimg_core.inference.heads import Head, read_head
-from medimg_core.inference.runtime import Forward
+from medimg_core.inference.runtime import Forward, input_shape
 from medimg_core.types import FloatArray
 
 INTERPRETERS = 2
@@ -46,7 +46,8 @@ class LiteRTRuntime:
     """A network on LiteRT (see `Runtime`); thread-safe.
 
     Args:
-        card: whose `model.tflite` is read and checked against its hash.
+        card: whose file is read and checked against its hash.
+        network: stem of the file: `model`, or that of the second network that `card.places` names.
         interpreters: upper bound on interpreters of this network.
         threads: threads of one interpreter.
 
@@ -56,11 +57,14 @@ class LiteRTRuntime:
 
     engine = "litert"
 
-    def __init__(self, card: ModelCard, interpreters: int = INTERPRETERS, threads: int = THREADS) -> None:
+    def __init__(
+        self, card: ModelCard, network: str = "model", interpreters: int = INTERPRETERS, threads: int = THREADS
+    ) -> None:
         self.card = card
         self._threads = threads
-        self._content = read_verified(card, "model.tflite")
-        self._head = read_head(card)
+        self._shape = input_shape(card, network)
+        self._content = read_verified(card, f"{network}.tflite")
+        self._head = read_head(card) if network == "model" else None
         self._permits = threading.BoundedSemaphore(interpreters)
         self._lock = threading.Lock()
         self._idle = [self._open()]
@@ -77,7 +81,7 @@ class LiteRTRuntime:
 
         An upper estimate: MobileNetV2 cut at stride 16 takes 49 MB an interpreter at 160 x 160, this says 58.
         """
-        pixels = self.card.input.height * self.card.input.width
+        pixels = self._shape[0] * self._shape[1]
         return len(self._content) + self._opened * (4 * len(self._content) + _BYTES_PER_PIXEL * pixels)
 
     def predict(self, x: FloatArray) -> Forward:
@@ -125,10 +129,9 @@ class LiteRTRuntime:
             ) from error
 
     def _image(self, x: FloatArray) -> FloatArray:
-        spec = self.card.input
         # LiteRT would take another size without a word and answer something.
-        if x.shape != (spec.height, spec.width, spec.channels):
-            raise ValueError(f"input {x.shape}, the network takes {(spec.height, spec.width, spec.channels)}")
+        if x.shape != self._shape:
+            raise ValueError(f"input {x.shape}, the network takes {self._shape}")
         return np.ascontiguousarray(x, np.float32)[None]
 
     def _weights(self, weights: FloatArray) -> FloatArray:
@@ -138,4 +141,5 @@ class LiteRTRuntime:
 
 
 def _forward(answer: Mapping[str, NDArray[np.float32]]) -> Forward:
-    return Forward(answer["logits"][0], answer["features"][0])
+    logits = answer["logits"][0] if "logits" in answer else np.zeros(0, np.float32)
+    return Forward(logits, answer["features"][0], answer["places"][0] if "places" in answer else None)

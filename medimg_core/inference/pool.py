@@ -14,19 +14,19 @@ from medimg_core.inference.runtime import Runtime
 LIMIT_BYTES = 512 * 2**20
 """Networks of a million parameters count 60 to 170 MB each, as many interpreters as are in use."""
 
-Key = tuple[str, str, Engine]
-"""Folder, hash of the network, engine: a folder that was exported anew is another network."""
+Key = tuple[str, str, str, Engine]
+"""Folder, file and its hash, engine: a folder that was exported anew is another network."""
 
 
-def load(card: ModelCard, engine: Engine) -> Runtime:
-    """Load a network, without keeping it."""
+def load(card: ModelCard, engine: Engine, network: str = "model") -> Runtime:
+    """Load one of a card's networks, without keeping it."""
     if engine == "keras":
         from medimg_core.inference.keras_runtime import KerasRuntime
 
-        return KerasRuntime(card)
+        return KerasRuntime(card, network)
     from medimg_core.inference.litert import LiteRTRuntime
 
-    return LiteRTRuntime(card)
+    return LiteRTRuntime(card, network)
 
 
 class RuntimePool:
@@ -37,22 +37,24 @@ class RuntimePool:
         loader: how to load.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES, loader: Callable[[ModelCard, Engine], Runtime] = load) -> None:
+    def __init__(
+        self, limit_bytes: int = LIMIT_BYTES, loader: Callable[[ModelCard, Engine, str], Runtime] = load
+    ) -> None:
         self.limit_bytes = limit_bytes
         self._loader = loader
         self._lock = threading.Lock()
         self._loaded: OrderedDict[Key, Future[Runtime]] = OrderedDict()
 
-    def get(self, card: ModelCard, engine: str = "auto") -> Runtime:
-        """The network of a card, loaded now if need be.
+    def get(self, card: ModelCard, engine: str = "auto", network: str = "model") -> Runtime:
+        """One of a card's networks, by the stem of its files, loaded now if need be.
 
         Raises:
             ModelUnavailable: it cannot be loaded; asked again, it is tried again.
             BadRequest: unknown engine.
         """
         chosen = choose_engine(engine)
-        file = "model.keras" if chosen == "keras" else "model.tflite"
-        key = (str(card.folder), hashes(card).get(file, ""), chosen)
+        file = f"{network}.keras" if chosen == "keras" else f"{network}.tflite"
+        key = (str(card.folder), file, hashes(card).get(file, ""), chosen)
         with self._lock:
             future = self._loaded.get(key)
             mine = future is None
@@ -60,12 +62,12 @@ class RuntimePool:
                 future = self._loaded[key] = Future()
             self._loaded.move_to_end(key)
         if mine:
-            self._load(key, future, card, chosen)
+            self._load(key, future, card, chosen, network)
         return future.result()
 
-    def _load(self, key: Key, future: Future[Runtime], card: ModelCard, engine: Engine) -> None:
+    def _load(self, key: Key, future: Future[Runtime], card: ModelCard, engine: Engine, network: str) -> None:
         try:
-            runtime = self._loader(card, engine)
+            runtime = self._loader(card, engine, network)
         except BaseException as error:
             with self._lock:
                 self._loaded.pop(key, None)
@@ -107,6 +109,6 @@ POOL = RuntimePool()
 """The process's own pool."""
 
 
-def runtime_for(card: ModelCard, engine: str = "auto") -> Runtime:
-    """The network of a card from the process's pool (see `RuntimePool.get`)."""
-    return POOL.get(card, engine)
+def runtime_for(card: ModelCard, engine: str = "auto", network: str = "model") -> Runtime:
+    """A network of a card from the process's pool (see `RuntimePool.get`)."""
+    return POOL.get(card, engine, network)

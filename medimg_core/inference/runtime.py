@@ -8,13 +8,24 @@ from typing import Protocol
 from medimg_core.catalog import ModelCard
 from medimg_core.types import FloatArray
 
+FEATURES = "bottom"
+"""Layer of a second network whose maps `Forward.features` holds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forward:
-    """One forward pass: logits float32 `[K]` and feature maps at the CAM layer float32 `[h, w, C]`."""
+    """One forward pass.
+
+    Attributes:
+        logits: float32 `[K]`; empty where the network only outlines or boxes.
+        features: maps at the CAM layer, float32 `[h, w, C]`.
+        places: float32 `[h', w', K']`, logits of structures a pixel or what boxes are read from; None where the network
+            has no such output.
+    """
 
     logits: FloatArray
     features: FloatArray
+    places: FloatArray | None = None
 
 
 class Runtime(Protocol):
@@ -49,3 +60,11 @@ class Runtime(Protocol):
     def nbytes(self) -> int:
         """Memory that the loaded network is counted with, in bytes."""
         ...
+
+
+def input_shape(card: ModelCard, network: str = "model") -> tuple[int, int, int]:
+    """Rows, columns and channels that one of a card's networks takes; slices beside it are further channels."""
+    places = card.places
+    if places is None or places.network != network:
+        return card.input.height, card.input.width, card.input.channels
+    return places.input.height, places.input.width, places.input.channels * (1 + 2 * places.context)

@@ -61,7 +61,11 @@ def _changed(x: FloatArray, mirror: bool, degrees: float, scale: float, columns:
     height, width = x.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, scale)
     matrix[:, 2] += (columns * width, rows * height)
-    moved = cv2.warpAffine(
-        x[:, ::-1] if mirror else x, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.ascontiguousarray(moved.reshape(x.shape), np.float32)
+    turned = x[:, ::-1] if mirror else x
+    parts = []
+    for k in range(0, x.shape[-1], 3):  # OpenCV moves up to four channels at once; slices side by side have more
+        part = turned[..., k : k + 3]
+        size = (width, height)
+        moved = cv2.warpAffine(part, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        parts.append(moved.reshape(height, width, -1))
+    return np.ascontiguousarray(np.concatenate(parts, axis=-1), np.float32)

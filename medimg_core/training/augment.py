@@ -49,7 +49,7 @@ def augment(
 
 
 def affine(height: int, width: int, how: Augment, rng: np.random.Generator) -> FloatArray:
-    """From the film to the changed film, a 2 x 3 matrix round the centre: rotation, zoom, stretch of the columns, shift."""
+    """From the film to the changed one, 2 x 3, round the centre: rotation, zoom, stretch of the columns, shift."""
     angle = rng.uniform(-how.rotate_degrees, how.rotate_degrees)
     scale = rng.uniform(*how.zoom)
     stretch = rng.uniform(1 - how.stretch, 1 + how.stretch)

@@ -201,7 +201,16 @@ def _convert_checked(model: Any, cam_layer: str, inputs: FloatArray, expected: A
 
 
 def convert(model: Any, cam_layer: str, *, float16: bool) -> bytes:
-    """Convert a network to LiteRT with the three signatures, batch one, built-in operations only.
+    """Convert a network to LiteRT with the three signatures; see `convert_graphs`."""
+    return convert_graphs(graphs(model, cam_layer), float16=float16)
+
+
+Graphs = Mapping[str, tuple[Callable[..., Mapping[str, Any]], list[Any]]]
+"""Signature -> function of symbolic tensors and the specification of its inputs."""
+
+
+def convert_graphs(wanted: Graphs, *, float16: bool) -> bytes:
+    """Convert signatures to one LiteRT file, built-in operations only.
 
     Variables are frozen and custom gradients left out of the SavedModel: with either in place the converter
     writes a file without weights and reports success.
@@ -210,7 +219,7 @@ def convert(model: Any, cam_layer: str, *, float16: bool) -> bytes:
 
     module = tf.Module()
     signatures = {}
-    for name, (function, specs) in _graphs(model, cam_layer).items():
+    for name, (function, specs) in wanted.items():
         signature = _frozen(function, specs)
         setattr(module, name, signature)
         signatures[name] = signature.get_concrete_function()
@@ -224,8 +233,8 @@ def convert(model: Any, cam_layer: str, *, float16: bool) -> bytes:
         return bytes(converter.convert())
 
 
-def _graphs(model: Any, cam_layer: str) -> Mapping[str, tuple[Callable[..., Mapping[str, Any]], list[Any]]]:
-    """Signature -> function of symbolic tensors and the specification of its inputs."""
+def graphs(model: Any, cam_layer: str) -> Graphs:
+    """The three signatures of a network that answers."""
     import tensorflow as tf
 
     from medimg_core.training.gradients import convertible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ def answers_of(found: Judged) -> metrics.Answers:
         found.patients,
         card.positive,
         len(card.classes),
-        card.form,
+        cast(metrics.Form, card.form),  # a model that only outlines is judged elsewhere
         found.scores,
         found.p >= found.population.point("balanced").threshold if card.form == "grade" else None,
         card.class_ids,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +187,7 @@ def _computed(cards: _Keyed, test_set: str) -> Dashboard:
         positives=first["positives"],
         patients=first["patients"],
         positive=cards[0][0].class_ids[cards[0][0].positive],
-        form=cards[0][0].form,
+        form=cast(Form, cards[0][0].form),
         classes=cards[0][0].class_ids,
         models=models,
         pairs=pairs,

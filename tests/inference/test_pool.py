@@ -28,7 +28,7 @@ class Loader:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def __call__(self, card: ModelCard, engine: Engine) -> Loaded:
+    def __call__(self, card: ModelCard, engine: Engine, network: str = "model") -> Loaded:
         self.names.append(card.name)
         assert self.go_on.wait(10)
         if self.fail:
