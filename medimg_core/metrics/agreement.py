@@ -50,7 +50,7 @@ def bland_altman(truth: ArrayLike, found: ArrayLike, groups: ArrayLike | None = 
     between and within patients of a one-way analysis of variance (Bland and Altman, J Biopharm Stat 17 (2007) 571,
     true value varies); the bias then has the variance of sums over patients, sd^2 that of its two mean squares
     (Satterthwaite, Biometrics Bulletin 2 (1946) 110), and t has patients - 1 degrees of freedom. In simulations with
-    5 to 100 patients 93 to 96 % of these intervals held the true limit; of the percentile bootstrap by patient, which
+    10 to 100 patients 93 to 96 % of these intervals held the true limit; of the percentile bootstrap by patient, which
     resamples too small a spread, 84 to 94 %.
 
     Args:
