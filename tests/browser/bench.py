@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import Page, Route
 
+from medimg_core.types import Image, Spacing, Window
 from medimg_core.ui import tokens, viewer
+from medimg_core.ui.tokens import Tokens
+from medimg_core.ui.viewer import LAYOUTS, Pane, Stack, Stage, stack_films
+from medimg_core.ui.viewer_data import described
 
 _UI = Path(viewer.__file__).parent
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _URL = "http://viewer.test/"
 _PAGE = """<!doctype html><html lang="en" style="color-scheme: dark"><title>Viewer</title>
 <style>
@@ -138,3 +145,61 @@ def arithmetic(page: Page, expression: str, *given: Any) -> Any:
     code = (_UI / "viewer_math.js").read_text(encoding="utf-8")
     found = page.evaluate(f"([{names}]) => {{ {code}\n return JSON.stringify({expression}); }}", list(given))
     return json.loads(found)
+
+
+def ct(index: int, seed: int = 0, shape: tuple[int, int] = (64, 64), step: float = 4.0) -> Image:
+    """A made slice in HU: a ramp from -1000 to 1000 along the columns, with noise, and `index` in its first pixel."""
+    rows, columns = shape
+    noise = np.random.default_rng(seed + index).integers(-40, 40, shape)
+    values = np.linspace(-1000, 1000, columns)[None].round() + noise
+    values[0, 0] = index
+    return Image(
+        values.astype(np.float32),
+        "MONOCHROME2",
+        f"ct-{seed}-{index}-{rows}-{columns}",
+        bits=12,
+        spacing=Spacing(0.8, 0.5, "PixelSpacing"),
+        windows=(Window(40, 400),),
+        modality="CT",
+        position=(0.0, 0.0, index * step),
+        orientation=AXIAL,
+        modality_units="HU",
+    )
+
+
+def show(
+    bench: Bench,
+    tokens: Tokens,
+    *series: Sequence[Image],
+    key: str = "stage",
+    case: int = 1,
+    wait: bool = True,
+    **stage: Any,
+) -> list[Image]:
+    """Mount series; returns their images in one list."""
+    images = [image for one in series for image in one]
+    films = [film for one in series for film in stack_films(one, tokens)]
+    stacks, first = [], 0
+    for number, one in enumerate(series, start=1):
+        stacks.append(Stack(f"Series {number}", first, len(one)))
+        first += len(one)
+    layers = stage.pop("layers", {})
+    stage.setdefault("layouts", LAYOUTS if len(images) > 1 else ("1x1",))
+    panes = [Pane(0, "The image", series=0)]
+    bench.mount(described(key, case, films, panes, Stage(stacks=stacks, **stage), layers), wait)
+    rows, columns = images[0].shape
+    known = images[0].spacing
+    bench.shape = (rows, columns, known.row_mm / known.column_mm if known and known.row_mm else 1.0)
+    return images
+
+
+def press(bench: Bench, *keys: str) -> None:
+    bench.page.locator(".frame").first.focus()
+    for key in keys:
+        bench.page.keyboard.press(key)
+    bench.settle()
+
+
+def choose(bench: Bench, name: str) -> None:
+    bench.page.get_by_role("button", name=name, exact=True).click()
+    bench.settle()

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from bench import Bench
 from drawn_films import write_demos
+from medimg_core.ui.tokens import Tokens
 from model_folder import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,4 +130,32 @@ def open_page(server: Server, chromium: Browser) -> Iterator[OpenPage]:
     yield opened
     for context in contexts:
         context.close()
+    assert not faults
+
+
+@pytest.fixture
+def tokens() -> Iterator[Tokens]:
+    owner = Tokens()
+    yield owner
+    owner.release()
+
+
+@pytest.fixture
+def bench(chromium: Browser) -> Iterator[Bench]:
+    """A bare page of 1000 x 700; an error in the console that no test asked for fails it."""
+    context = chromium.new_context(viewport={"width": 1000, "height": 700})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    faults: list[str] = []
+
+    def watch(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            faults.append(message.text)
+
+    page.on("console", watch)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    opened = Bench(page)
+    opened.open()
+    yield opened
+    context.close()
     assert not faults

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from drawn_films import dicom_film
-from steps import diagnose, go, ready, upload
+from steps import canvas, diagnose, go, ready, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -117,12 +117,17 @@ def test_a_measurement_comes_back_to_the_panel_and_outlives_page_and_theme(open_
     found = re.match(r"length ([\d.]+) mm \(at the detector\)", row.inner_text())
     assert found
     assert float(found[1]) == pytest.approx(120 * 0.143, rel=0.005)
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(200)
+    drawn = canvas(page)
     page.locator("[data-testid=stMainMenuButton]").click()
     page.locator("[data-testid=stMainMenuItem-theme-Light]").click()
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'light'"
     )
     page.keyboard.press("Escape")
+    page.wait_for_timeout(300)
+    assert canvas(page) == drawn  # film, map and measurement, to the pixel: the stage is black in both themes
     assert row.inner_text().startswith(found[0])
     go(page, "Upload")
     page.wait_for_selector(".st-key-drop")

@@ -3,117 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage
 
-from bench import Bench
+from bench import Bench, choose, ct, press, show
 from medimg_core.imaging import to_display
 from medimg_core.types import Image, Region, Spacing, Window
 from medimg_core.ui import drawn
 from medimg_core.ui.tokens import Tokens
-from medimg_core.ui.viewer import LAYOUTS, Layer, Pane, Picker, Stack, Stage, layer, outlines, stack_films
-from medimg_core.ui.viewer_data import described
+from medimg_core.ui.viewer import Layer, Picker, layer, outlines, stack_films
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-@pytest.fixture
-def tokens() -> Iterator[Tokens]:
-    owner = Tokens()
-    yield owner
-    owner.release()
-
-
-@pytest.fixture
-def bench(chromium: Browser) -> Iterator[Bench]:
-    """A bare page of 1000 x 700; an error in the console that no test asked for fails it."""
-    context = chromium.new_context(viewport={"width": 1000, "height": 700})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    faults: list[str] = []
-
-    def watch(message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            faults.append(message.text)
-
-    page.on("console", watch)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    opened = Bench(page)
-    opened.open()
-    yield opened
-    context.close()
-    assert not faults
-
-
-def ct(index: int, seed: int = 0, shape: tuple[int, int] = (64, 64), step: float = 4.0) -> Image:
-    """A made slice in HU: a ramp from -1000 to 1000 along the columns, with noise, and `index` in its first pixel."""
-    rows, columns = shape
-    noise = np.random.default_rng(seed + index).integers(-40, 40, shape)
-    values = np.linspace(-1000, 1000, columns)[None].round() + noise
-    values[0, 0] = index
-    return Image(
-        values.astype(np.float32),
-        "MONOCHROME2",
-        f"ct-{seed}-{index}-{rows}-{columns}",
-        bits=12,
-        spacing=Spacing(0.8, 0.5, "PixelSpacing"),
-        windows=(Window(40, 400),),
-        modality="CT",
-        position=(0.0, 0.0, index * step),
-        orientation=AXIAL,
-        modality_units="HU",
-    )
-
-
-def show(
-    bench: Bench,
-    tokens: Tokens,
-    *series: Sequence[Image],
-    key: str = "stage",
-    case: int = 1,
-    wait: bool = True,
-    **stage: Any,
-) -> list[Image]:
-    """Mount series; returns their images in one list."""
-    images = [image for one in series for image in one]
-    films = [film for one in series for film in stack_films(one, tokens)]
-    stacks, first = [], 0
-    for number, one in enumerate(series, start=1):
-        stacks.append(Stack(f"Series {number}", first, len(one)))
-        first += len(one)
-    layers = stage.pop("layers", {})
-    stage.setdefault("layouts", LAYOUTS if len(images) > 1 else ("1x1",))
-    panes = [Pane(0, "The image", series=0)]
-    bench.mount(described(key, case, films, panes, Stage(stacks=stacks, **stage), layers), wait)
-    rows, columns = images[0].shape
-    known = images[0].spacing
-    bench.shape = (rows, columns, known.row_mm / known.column_mm if known and known.row_mm else 1.0)
-    return images
-
-
-def press(bench: Bench, *keys: str) -> None:
-    bench.page.locator(".frame").first.focus()
-    for key in keys:
-        bench.page.keyboard.press(key)
-    bench.settle()
-
-
-def choose(bench: Bench, name: str) -> None:
-    bench.page.get_by_role("button", name=name, exact=True).click()
-    bench.settle()
 
 
 # ---- window, zoom, pose -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("title", "window"),
     [
+        ("Default", Window(40, 400)),
         ("Lung", Window(-600, 1500)),
         ("Mediastinum", Window(40, 400)),
         ("Bone", Window(400, 1800)),
@@ -130,6 +40,17 @@ def test_presets_show_the_greys_of_the_library(bench: Bench, tokens: Tokens, tit
     seen = [bench.grey(7 * i + 3.5, 20.5)[0] for i in range(9)]
     assert np.abs(np.array(seen) - expected).max() <= 1
     assert bench.corner(1) == f"window {window.centre:g} / {window.width:g}".replace("-", "−")
+
+
+def test_the_windows_of_a_ct_and_the_one_from_its_pixels(bench: Bench, tokens: Tokens) -> None:
+    (image,) = show(bench, tokens, [ct(0)])
+    offered = bench.page.locator(".bar .group").first.locator("button").all_inner_texts()
+    assert offered == ["Default", "Lung", "Mediastinum", "Bone", "Brain", "Auto"]
+    choose(bench, "Auto")
+    low, high = np.percentile(image.pixels, [0.5, 99.5], method="inverted_cdf")
+    said = f"window {(low + high) / 2:.4g} / {high - low:.4g}".replace("-", "−")
+    assert bench.corner(1) == said
+    assert bench.page.get_by_role("button", name="Auto").get_attribute("aria-pressed") == "true"
 
 
 def test_dragging_widens_to_the_right_and_brightens_downwards(bench: Bench, tokens: Tokens) -> None:
@@ -212,22 +133,6 @@ def test_a_series_is_fetched_once_and_played(bench: Bench, tokens: Tokens) -> No
     assert bench.corner(2) == stopped
     press(bench, "End", "Home")
     assert len(bench.asked) == len(set(bench.asked)) == 6
-
-
-def test_a_hidden_tab_stops_the_play_and_shows_the_same_afterwards(bench: Bench, tokens: Tokens) -> None:
-    show(bench, tokens, [ct(i) for i in range(6)])
-    press(bench, " ")
-    assert bench.page.get_by_role("button", name="Stop").count() == 1
-    bench.page.evaluate(
-        """() => { for (const hidden of [true, false]) {
-          Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
-          document.dispatchEvent(new Event('visibilitychange')); } }"""
-    )
-    bench.page.wait_for_timeout(200)
-    before = bench.corner(2)
-    press(bench, "+")
-    assert bench.page.get_by_role("button", name="Play").count() == 1
-    assert bench.corner(2) == before
 
 
 def test_gaps_and_doubles_are_said(bench: Bench, tokens: Tokens) -> None:
@@ -447,46 +352,3 @@ def test_levels_that_are_all_equal(bench: Bench, tokens: Tokens) -> None:
     choose(bench, "Auto")
     bench.page.mouse.move(*bench.place(16.5, 16.5))
     assert "row 16, column 16" in bench.corner(3)
-
-
-# ---- life -------------------------------------------------------------------------------------------------------
-def test_twenty_mounts_leave_nothing_behind(bench: Bench, tokens: Tokens) -> None:
-    images = [ct(i, shape=(128, 128)) for i in range(3)]
-    session = bench.page.context.new_cdp_session(bench.page)
-
-    def cycle(times: int) -> dict[str, int]:
-        for _ in range(times):
-            show(bench, tokens, images)
-            bench.page.evaluate("() => window.unmount()")
-        bench.page.evaluate("() => document.querySelector('main').replaceChildren()")
-        session.send("HeapProfiler.collectGarbage")
-        session.send("HeapProfiler.collectGarbage")
-        return dict(session.send("Memory.getDOMCounters"))
-
-    before = cycle(5)
-    after = cycle(20)
-    assert after["nodes"] <= before["nodes"] + 20
-    assert after["jsEventListeners"] <= before["jsEventListeners"] + 5
-
-
-def test_pixels_are_forgotten_with_their_case(bench: Bench, tokens: Tokens) -> None:
-    images = [ct(0)]
-    show(bench, tokens, images, key="one", case=1)
-    show(bench, tokens, images, key="one", case=1)
-    assert len(bench.asked) == 1
-    show(bench, tokens, images, key="other", case=2)
-    assert len(bench.asked) == 2
-
-
-def test_two_fingers_zoom(bench: Bench, tokens: Tokens) -> None:
-    show(bench, tokens, [ct(0)])
-    bench.page.locator(".frame").evaluate(
-        """frame => {
-          const r = frame.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
-          const send = (type, id, dx) => frame.dispatchEvent(new PointerEvent(type,
-            { pointerId: id, pointerType: 'touch', clientX: x + dx, clientY: y, bubbles: true, button: 0 }));
-          send('pointerdown', 1, -50); send('pointerdown', 2, 50);
-          send('pointermove', 1, -100); send('pointermove', 2, 100);
-          send('pointerup', 1, -100); send('pointerup', 2, 100); }"""
-    )
-    assert "zoom 2.0" in bench.corner(1)

@@ -1,0 +1,141 @@
+"""The viewer through what happens around it: mounts, cases, hidden tabs, full screen, fingers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from playwright.sync_api import CDPSession
+
+from bench import Bench, ct, press, show
+from medimg_core.ui.tokens import Tokens
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def held(session: CDPSession) -> dict[str, float]:
+    """What the page keeps after two rounds of collecting: DOM nodes, listeners, bytes of the heap and beside it."""
+    session.send("HeapProfiler.collectGarbage")
+    session.send("HeapProfiler.collectGarbage")
+    heap = session.send("Runtime.getHeapUsage")
+    return {
+        **session.send("Memory.getDOMCounters"),
+        "heap": heap["usedSize"],
+        "buffers": heap.get("backingStorageSize", 0),
+    }
+
+
+def test_twenty_mounts_leave_nothing_behind(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(i, shape=(128, 128)) for i in range(3)]
+    session = bench.page.context.new_cdp_session(bench.page)
+
+    def cycle(times: int) -> dict[str, float]:
+        for _ in range(times):
+            show(bench, tokens, images)
+            bench.page.evaluate("() => window.unmount()")
+        bench.page.evaluate("() => document.querySelector('main').replaceChildren()")
+        return held(session)
+
+    before = cycle(5)
+    after = cycle(20)
+    assert after["nodes"] <= before["nodes"] + 20
+    assert after["jsEventListeners"] <= before["jsEventListeners"] + 5
+    assert after["heap"] <= before["heap"] + 200_000  # one viewer holds more than that
+    assert after["buffers"] <= before["buffers"] + 30_000  # a slice of this stack is 32,768 bytes
+
+
+def test_pixels_are_forgotten_with_their_case(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(0)]
+    show(bench, tokens, images, key="one", case=1)
+    show(bench, tokens, images, key="one", case=1)
+    assert len(bench.asked) == 1
+    show(bench, tokens, images, key="other", case=2)
+    assert len(bench.asked) == 2
+
+
+# ---- tab and screen -----------------------------------------------------------------------------------------------
+# Headless Chromium calls every tab visible, whatever lies before it: the page is told what a browser would tell it.
+HIDE = """hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange')); }"""
+
+
+def test_a_hidden_tab_stops_the_play_and_shows_the_same_afterwards(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(6)])
+    press(bench, " ")
+    assert bench.page.get_by_role("button", name="Stop").count() == 1
+    bench.page.evaluate(HIDE, True)
+    bench.page.wait_for_timeout(200)
+    bench.page.evaluate(HIDE, False)
+    before = bench.corner(2)
+    bench.page.wait_for_timeout(300)
+    press(bench, "+")
+    assert bench.page.get_by_role("button", name="Play").count() == 1
+    assert bench.corner(2) == before
+    press(bench, " ")
+    assert bench.page.get_by_role("button", name="Stop").count() == 1
+
+
+def test_full_screen_and_back(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    page = bench.page
+    small = page.locator("canvas.draw").bounding_box()
+    whole = "() => document.querySelector('section').shadowRoot.fullscreenElement?.className ?? ''"
+    press(bench, "f")
+    page.wait_for_function(f"() => ({whole})() === 'view'")
+    assert page.locator(".note").count() == 1
+    press(bench, "2")
+    assert bench.corner(1) == "window −600 / 1500"
+    press(bench, "f")
+    page.wait_for_function(f"() => ({whole})() === ''")
+    bench.settle()
+    assert page.locator("canvas.draw").bounding_box() == small
+    assert bench.corner(1) == "window −600 / 1500"
+
+
+# ---- fingers, as the browser itself gets them ----------------------------------------------------------------------
+def touch(bench: Bench, *steps: Sequence[tuple[float, float]]) -> None:
+    """Put down as many fingers as the first step has places (from the middle of the frame), move them, lift them."""
+    session = bench.page.context.new_cdp_session(bench.page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    box = bench.page.locator(".frame").first.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for number, fingers in enumerate(steps):
+        points = [{"x": x + dx, "y": y + dy, "id": i} for i, (dx, dy) in enumerate(fingers)]
+        kind = "touchMove" if number else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    bench.settle()
+
+
+def test_one_finger_changes_the_window(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    touch(bench, [(0, 0)], [(50, 0)], [(100, 0)])
+    found = bench.corner(1).split(" / ")
+    assert found[0] == "window 40"
+    assert float(found[1]) == pytest.approx(400 * 1.2, rel=0.02)  # each move from the width before it
+
+
+def test_one_finger_scrolls_the_series(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(12)])
+    press(bench, "s")
+    height = bench.page.locator(".frame").bounding_box()["height"]  # type: ignore[index]
+    touch(bench, [(0, -100)], [(0, -100 + height / 8)], [(0, -100 + height / 4 + 4)])
+    assert bench.corner(2).startswith("image 4 of 12")
+
+
+def test_two_fingers_zoom_about_the_place_between_them(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    touch(bench, [(-50, 0), (50, 0)], [(-75, 0), (75, 0)], [(-100, 0), (100, 0)])
+    assert "zoom 2.0" in bench.corner(1)
+    assert bench.corner(1).startswith("window 40 / 400")  # the first finger alone would have changed it
+
+
+def test_a_finger_measures(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    press(bench, "l")
+    touch(bench, [(-100, 0)], [(0, 0)], [(100, 0)])
+    (mark,) = bench.told("drawn")["marks"]
+    (x0, y0), (x1, y1) = mark["points"]
+    assert y0 == y1
+    assert x1 - x0 == pytest.approx(200 / (bench.place(1, 0)[0] - bench.place(0, 0)[0]), rel=1e-3)
