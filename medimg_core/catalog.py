@@ -138,6 +138,31 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesCard:
+    """How the answers to the slices of a series become one; the pooling network lies in `series.npz`.
+
+    Attributes:
+        kind: `attention` or `recurrent`, a network over the slices' features; `maximum` has none: the highest logit.
+        calibration: of the series' logit, fitted on series that the networks behind it had not seen.
+        threshold: of its balanced point.
+        prevalence: share of positive series that the calibration was fitted on.
+        conformal: class -> limit, as in `Population`.
+        slices: fewest and most slices in the series that it learned from.
+        figures: where in the key `series` of `evaluation.json` the figures of its test series stand.
+        whole_mm: what a whole examination covers at least; None where that is not known.
+    """
+
+    kind: Literal["attention", "recurrent", "maximum"]
+    calibration: Calibration
+    threshold: float
+    prevalence: float
+    conformal: Mapping[str, float]
+    slices: tuple[int, int]
+    figures: str
+    whole_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatementFit:
     """What val says about one statement: its calibration, the threshold of its balanced point, share of yes, films."""
 
@@ -198,6 +223,7 @@ class ModelCard:
     grades), then those of the statements.
     `takes` names the kinds of image, as the router calls them, that the model may be shown.
     `places` says how it outlines or boxes; None where it does not.
+    `series` says how the slices of a series get one answer together; None where each stands for itself.
     `cam_layer` names the layer whose feature maps the signature `predict` returns; `head` is `pooled` when global
     average pooling and one dense layer follow it, else `dense`.
     """
@@ -225,6 +251,7 @@ class ModelCard:
     takes: tuple[str, ...] = ()
     statements: tuple[StatementCard, ...] = ()
     places: PlacesCard | None = None
+    series: SeriesCard | None = None
 
     @property
     def form(self) -> Form:
@@ -409,6 +436,7 @@ def _card(folder: Path, raw: dict[str, Any]) -> ModelCard:
         takes=tuple(raw.get("takes", ())),
         statements=tuple(StatementCard(**{**s, "of": tuple(s.get("of", ()))}) for s in raw.get("statements", ())),
         places=_places(raw["places"], spec) if "places" in raw else None,
+        series=_series(raw["series"]) if "series" in raw else None,
     )
 
 
@@ -452,6 +480,11 @@ def _population(raw: dict[str, Any], answers: bool) -> Population:
         views=tuple(fields.pop("views", ())),
         **fields,
     )
+
+
+def _series(raw: Mapping[str, Any]) -> SeriesCard:
+    fewest, most = raw["slices"]
+    return SeriesCard(**{**raw, "calibration": _calibration(raw["calibration"]), "slices": (fewest, most)})
 
 
 def _calibration(raw: Mapping[str, Any]) -> Calibration:
