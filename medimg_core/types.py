@@ -74,7 +74,8 @@ class Image:
     Attributes:
         pixels: float32 `[H, W]` in modality units (HU for CT), or uint8 `[H, W, 3]` RGB.
         photometric: `MONOCHROME2`, `MONOCHROME1` (low values are shown white) or `RGB`.
-        digest: sha256 (hex) of pixels, shape, photometric and windows: the identity used for caches and exports.
+        digest: sha256 (hex) of the pixels and of everything that decides how they are shown: the identity used for
+            caches and exports.
         bits: bits stored per sample in the source (8, 12, 16, ...).
         format: what the bytes were: `DICOM`, `PNG`, `JPEG`, `TIFF`, `WebP`, `BMP`.
         spacing: None where unknown, never 1.0 by default.
@@ -90,6 +91,7 @@ class Image:
         for_processing: Presentation Intent Type is FOR PROCESSING (raw detector data).
         position: ImagePositionPatient in mm.
         orientation: ImageOrientationPatient, six direction cosines.
+        patient_orientation: where rows run to, and columns: letters A P R L H F, the main one first.
         instance: InstanceNumber or the frame number, starting at 1.
         frame_ms: time between frames of a cine, in ms.
         synthetic: marked as made by a program, shows no patient.
@@ -118,6 +120,7 @@ class Image:
     frame_ms: float | None = None
     synthetic: bool = False
     modality_units: str = ""
+    patient_orientation: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         _freeze(self.pixels)

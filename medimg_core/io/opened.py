@@ -36,7 +36,7 @@ class OpenedFile:
 
 def with_digest(image: Image) -> Image:
     """The image with `digest` filled in: sha256 of its pixels and of everything that decides how they are shown."""
-    shown = (
+    shown: tuple[object, ...] = (
         image.pixels.shape,
         image.pixels.dtype.name,
         image.photometric,
@@ -46,6 +46,8 @@ def with_digest(image: Image) -> Image:
         image.bits,
         (image.voi_lut.first, image.voi_lut.bits) if image.voi_lut else None,
     )
+    if image.patient_orientation is not None:  # the letters at the edges
+        shown = (*shown, image.patient_orientation)
     digest = hashlib.sha256(repr(shown).encode())
     if image.voi_lut is not None:
         digest.update(image.voi_lut.table.data)

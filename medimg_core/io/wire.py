@@ -84,7 +84,7 @@ def unpack_image(message: Message, buffers: list[NDArray[np.uint8]]) -> Image:
         raise ValueError("unexpected pixel type")
     fields = dict(message["image"])
     spacing, lut = fields.pop("spacing"), fields.pop("voi_lut", None)
-    for name in ("position", "orientation"):
+    for name in ("position", "orientation", "patient_orientation"):
         fields[name] = tuple(fields[name]) if fields[name] is not None else None
     return Image(
         pixels=buffers[0].view(message["dtype"]).reshape(message["shape"]),

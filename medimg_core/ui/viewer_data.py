@@ -5,6 +5,7 @@ Pixels never travel here: an entry names a token under which the browser fetches
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -198,12 +199,29 @@ def film(image: Image, tokens: Tokens, how: pixels.Encoding, presets: bool = Tru
         "source": words.spacing_source(spacing) if spacing else "",
         "at": None if at is None else round(at, 3),
         "orientation": list(image.orientation) if image.orientation else None,
+        "sides": sides(image),
         "window": {"centre": first.centre, "width": first.width, "kind": first.function},
         "presets": pixels.presets(image) if presets else None,
         "corner": words.corner(image),
         "spacing": words.spacing(image),
         "unit": image.modality_units,
     }
+
+
+def sides(image: Image) -> list[float] | None:
+    """Where rows and columns run to, as six direction cosines: those of slices, of films what their letters amount to.
+
+    Only the order of the letters counts: each weighs half as much again as the next, so that the names that the browser
+    makes of the cosines are the letters of the file. None where the header does not tell.
+    """
+    if image.orientation is not None or image.patient_orientation is None:
+        return list(image.orientation) if image.orientation is not None else None
+    out = []
+    for letters in image.patient_orientation:
+        weights = {letter: 1.5**-place for place, letter in enumerate(letters)}
+        size = math.hypot(*weights.values())
+        out += [(weights.get(to, 0.0) - weights.get(away, 0.0)) / size for to, away in ("LR", "PA", "HF")]
+    return out
 
 
 def stack_films(images: Sequence[Image], tokens: Tokens) -> list[dict[str, Any]]:
@@ -230,6 +248,7 @@ def thumbnail(key: str, tokens: Tokens, make: Callable[[], bytes], size: tuple[i
         "source": "",
         "at": None,
         "orientation": None,
+        "sides": None,
         "window": grey,
         "presets": [{"title": "Default", "own": True, **grey}],
         "corner": "",

@@ -100,7 +100,7 @@ function moveBy(image, view, w, h, dx, dy) {
 }
 
 /** Patient directions at the edges of the frame (DICOM PS3.3 C.7.6.2); null where the header does not tell. */
-function letters(orientation, view) {
+function letters(orientation, view) { // six direction cosines, of films made of their letters
   if (!orientation) return null;
   const cos = COS[view.turn], sin = SIN[view.turn], sign = view.flip ? -1 : 1;
   const along = (ix, iy) => [0, 1, 2].map((i) => ix * sign * orientation[i] + iy * orientation[i + 3]);

@@ -164,7 +164,7 @@ class Pane {
   }
 
   drawAids(c, m, dpr) { // letters of the patient's directions, and a bar of known length
-    const { image, view } = this, { width, height } = c.canvas, sides = letters(image.orientation, view);
+    const { image, view } = this, { width, height } = c.canvas, sides = letters(image.sides, view);
     const tight = width < 520 * dpr; // the bar goes to the right then, away from the words on the left
     this.frame.classList.toggle("tight", tight);
     c.font = `600 ${13 * dpr}px ${c.family}`;

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from bench import arithmetic
 from medimg_core.imaging import apply_window
-from medimg_core.types import Window
+from medimg_core.types import Image, Window
+from medimg_core.ui.viewer_data import sides
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -139,6 +140,21 @@ def test_letters_of_the_patients_directions(blank: Page) -> None:
     oblique = [0.8, 0.6, 0, 0, 0, -1]
     assert sides(oblique) == "RA LP H F"
     assert arithmetic(blank, "letters(null, a)", FIT) is None
+
+
+def test_letters_of_films_are_those_of_their_header(blank: Page) -> None:
+    def shown(*directions: str, **view: object) -> str:
+        film = Image(np.zeros((2, 2), np.float32), "MONOCHROME2", "", patient_orientation=directions)  # type: ignore[arg-type]
+        found = arithmetic(blank, "letters(a, b)", sides(film), {**FIT, **view})
+        return " ".join(found[side] for side in ("left", "right", "top", "bottom"))
+
+    assert shown("L", "F") == "R L H F"
+    assert shown("P", "F") == "A P H F"
+    assert shown("A", "FR") == "P A HL FR"
+    assert shown("PFL", "F") == "AHR PFL H F"
+    assert shown("L", "F", turn=1) == "F H R L"
+    assert shown("L", "F", flip=True) == "L R H F"
+    assert sides(Image(np.zeros((2, 2), np.float32), "MONOCHROME2", "")) is None
 
 
 def test_scale_bar_is_a_round_length(blank: Page) -> None:

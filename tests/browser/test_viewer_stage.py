@@ -103,6 +103,31 @@ def test_turning_and_mirroring_move_the_picture(bench: Bench, tokens: Tokens) ->
     assert white() == 2
 
 
+def test_the_letters_of_a_film_follow_its_turns(bench: Bench, tokens: Tokens) -> None:
+    dark = np.zeros((64, 64), np.float32)
+    show(bench, tokens, [Image(dark, "MONOCHROME2", "without")])
+
+    def ink() -> list[int]:
+        """Light pixels at the left, right, upper and lower edge of the stage."""
+        found: Any = bench.page.locator("canvas.draw").evaluate(
+            """c => { const pen = c.getContext('2d'), [w, h] = [c.width / 2, c.height / 2];
+              return [[18, h], [c.width - 18, h], [w, 14], [w, c.height - 34]].map(([x, y]) =>
+                pen.getImageData(x - 9, y - 8, 18, 16).data.filter((v, i) => i % 4 === 0 && v > 150).length); }"""
+        )
+        return list(found)
+
+    assert ink() == [0, 0, 0, 0]
+    told = Image(dark, "MONOCHROME2", "told", modality="DX", patient_orientation=("L", "F"))
+    show(bench, tokens, [told], key="told")
+    right, left, head, foot = ink()
+    assert min(right, left, head, foot) > 10
+    assert len({right, left, head, foot}) == 4  # four different letters
+    press(bench, "h")
+    assert ink() == [left, right, head, foot]
+    press(bench, "h", "r")
+    assert ink() == [foot, head, right, left]
+
+
 # ---- stacks -----------------------------------------------------------------------------------------------------
 def test_wheel_keys_and_slider_turn_the_slices(bench: Bench, tokens: Tokens) -> None:
     show(bench, tokens, [ct(i) for i in range(12)])

@@ -191,3 +191,28 @@ def test_a_character_set_that_lies_does_not_hide_the_image(read):
     result = read(lying)
     assert result.error is None
     assert result.patient.name.startswith("M")
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (["L", "F"], ("L", "F")),
+        (["A", "FR"], ("A", "FR")),
+        (["pfl", "f"], ("PFL", "F")),  # only the main letters must be at right angles
+        (["L", "R"], None),
+        (["L", "LF"], None),
+        (["LR", "F"], None),
+        (["L"], None),
+        (["L", "F", "A"], None),
+        (["Geheim", "F"], None),
+        (["LE", "DI"], None),  # quadrupeds, PS3.3 C.7.6.1.1.1
+    ],
+    ids=lambda value: "-".join(value) if value else "none",
+)
+def test_the_patients_directions_pass_only_as_letters(only, stated, expected):
+    assert only(dicom(PatientOrientation=stated)).patient_orientation == expected
+
+
+def test_without_directions_none_are_made_up(only):
+    assert only(dicom()).patient_orientation is None
+    assert only(dicom(PatientOrientation="")).patient_orientation is None

@@ -165,6 +165,7 @@ FULL = Image(
     modality="CT",
     position=(1.0, 2.0, 3.0),
     orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    patient_orientation=("L", "FP"),
     age_years=45.5,
     synthetic=True,
 )
@@ -208,7 +209,15 @@ def exchange_nothing():
 
 
 @pytest.mark.parametrize(
-    "change", [{"windows": (Window(1, 2),)}, {"photometric": "MONOCHROME2"}, {"padding": None}, {"bits": 8}]
+    "change",
+    [
+        {"windows": (Window(1, 2),)},
+        {"photometric": "MONOCHROME2"},
+        {"padding": None},
+        {"bits": 8},
+        {"patient_orientation": None},
+        {"patient_orientation": ("R", "FP")},
+    ],
 )
 def test_the_digest_depends_on_everything_that_is_shown(change):
     from dataclasses import replace

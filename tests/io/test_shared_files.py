@@ -58,6 +58,10 @@ def test_torture_set(row, pool, shared):
     path = shared / "data" / "dicom" / row["file"]
     result = read_file(path, pool=pool)
     answers = {answer for answer in (row["expected"], row["or_else"]) if answer}
+    if result.segmentation is not None:  # it opens as regions; the pixels of its frames are their masks
+        masks = [region.mask for _, region in result.segmentation.regions]
+        assert f"sha256:{digest(joined(masks))}" in answers
+        return
     if result.error is not None:
         assert isinstance(result.error, MedImgError)
         assert result.error.cause.endswith(".")
@@ -120,3 +124,11 @@ def test_a_spacing_of_zero_and_a_calibration_of_another_size_are_doubted(pool, s
     }
     assert any("cannot be true" in text for text in doubts["CR chest"])
     assert any("another picture size" in text for text in doubts["US, 30 frames"])
+
+
+def test_the_directions_of_real_files(pool, shared):
+    study, _ = read_study([shared / "data" / "dicom_series" / "cr_chest"], pool=pool)
+    assert {image.patient_orientation for image in study.images} == {("L", "F")}
+    for name, expected in {"j2k_sign_mismatch.dcm": ("L", "PF"), "ts_jpeg_extended_12bit.dcm": None}.items():
+        (image,) = read_study([shared / "data" / "dicom" / name], pool=pool)[0].images
+        assert image.patient_orientation == expected

@@ -60,6 +60,7 @@ _FUNCTIONS: Final[dict[str, VoiFunction]] = {
     "SIGMOID": "SIGMOID",
 }
 _PROJECTIONS: Final = ("CR", "DX", "MG", "IO", "PX", "RG", "RF", "XA")
+_AXES: Final = {"L": "x", "R": "x", "A": "y", "P": "y", "H": "z", "F": "z"}
 _CENTIMETRES: Final = 3  # physical units code, DICOM PS3.3 C.8.5.5.1.15
 _AGE: Final = re.compile(r"^(\d{3})([DWMY])$")
 _YEARS: Final = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
@@ -101,6 +102,7 @@ def frame_fields(dataset: Dataset, layout: Layout, frame: Frame, notes: list[Not
         "spacing": spacing(dataset, layout, frame, notes),
         "position": position if len(position) == 3 else None,
         "orientation": orientation(frame),
+        "patient_orientation": patient_orientation(dataset),
         "instance": frame.index + 1 if layout.frames > 1 or instance is None else instance,
     }
 
@@ -222,6 +224,24 @@ def orientation(frame: Frame) -> tuple[float, ...] | None:
     row, column = np.array(found[:3]), np.array(found[3:])
     units = all(math.isclose(float(np.linalg.norm(v)), 1, abs_tol=0.02) for v in (row, column))
     return found if units and abs(float(row @ column)) < 0.02 else None
+
+
+def patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
+    """Where rows run to, and columns, in letters; None unless both are of the six, and at right angles to each other.
+
+    A header that contradicts itself is no better than none: a wrong side is worse than no side.
+    """
+    found = text(dataset, "PatientOrientation").upper().split("\\")
+    if len(found) != 2 or any(not _direction(letters) for letters in found):
+        return None
+    row, column = found
+    return (row, column) if _AXES[row[0]] != _AXES[column[0]] else None
+
+
+def _direction(letters: str) -> bool:
+    """One to three of the letters A P R L H F, each for another axis of the body."""
+    axes = [_AXES.get(letter) for letter in letters]
+    return bool(axes) and None not in axes and len(set(axes)) == len(axes)
 
 
 def _padding(dataset: Dataset, values: Dataset, layout: Layout) -> float | None:

@@ -32,6 +32,7 @@ class Header:
         digital: DX Image Storage, else CR Image Storage.
         inverted: MONOCHROME1.
         syntax: transfer syntax of the pixels, a lossless one.
+        directions: where rows run to, and columns (Patient Orientation).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Header:
     spacing_mm: float | None = None
     digital: bool = True
     inverted: bool = False
+    directions: tuple[str, str] = ("L", "F")
 
     @property
     def age(self) -> int:
@@ -99,7 +101,7 @@ def _film(header: Header, stem: str) -> Dataset:
     data.SeriesNumber = data.InstanceNumber = 1
     data.BodyPartExamined = header.body_part
     data.ViewPosition = header.view
-    data.PatientOrientation = ["L", "F"]
+    data.PatientOrientation = list(header.directions)
     if header.digital:
         data.PresentationIntentType = "FOR PRESENTATION"
         data.ImageLaterality = "U"

@@ -92,7 +92,8 @@ def write_others(cases: Iterable[Case], checks: Mapping[str, Novelty], out: Path
             _write(out, case.stem, cut_off((out / f"{case.spoils}.dcm").read_bytes()))
         elif case.kind == "refused":
             pixels = from_stored(np.asarray(read_file(out / f"{case.spoils}.dcm").images[0].pixels, np.float32), BITS)
-            _write(out, case.stem, dicom_bytes(np.ascontiguousarray(np.rot90(pixels)), case.header, case.stem))
+            turned = dataclasses.replace(case.header, directions=("F", "R"))  # a quarter turn to the left
+            _write(out, case.stem, dicom_bytes(np.ascontiguousarray(np.rot90(pixels)), turned, case.stem))
     files = {drawn.stem: _write_drawn(drawn, out) for drawn in DRAWN}
     (out / "cases.toml").write_text(toml(cases, checks, DRAWN, files), encoding="utf-8")
 
