@@ -22,7 +22,7 @@ ALLOWED = {
     "imaging": {"errors", "types", "imaging"},
     "metrics": {"errors", "types", "metrics"},
     "io": BASE | {"io", "catalog"},
-    "catalog": BASE | {"io"},
+    "catalog": BASE | {"io", "catalog"},
     "inference": READING | {"inference"},
     "explain": READING | {"inference", "explain"},
     "training": READING | {"inference", "explain", "training"},

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from medimg_core.catalog import Calibration, Population, StatementFit
 from medimg_core.training.architectures import Built
@@ -65,13 +65,14 @@ def write_card(folder: Path, recipe: Recipe, built: Built, populations: Sequence
         "cam_layer": built.cam_layer,
         "head": built.head,
         "input": asdict(recipe.input),
-        "populations": [_population_table(p) for p in populations],
+        "populations": [population_table(p) for p in populations],
         "text": text,
     }
     (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
 
 
-def _population_table(p: Population) -> dict[str, Any]:
+def population_table(p: Population) -> dict[str, Any]:
+    """A population as `card.toml` holds it."""
     table = {name: getattr(p, name) for name in ("id", "title", "test_set", "prevalence", "fit_for_use")}
     table |= {name: value for name in ("age_min", "age_max") if (value := getattr(p, name)) is not None}
     return table | {
@@ -129,7 +130,21 @@ def _scalar(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def provenance(recipe: Recipe, groups: Mapping[str, Sequence[Record]], seconds: float) -> dict[str, Any]:
+class Named(Protocol):
+    """Any recipe: its name, and the words of its card."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The table `card`."""
+        ...
+
+
+def provenance(recipe: Named, groups: Mapping[str, Sequence[Record]], seconds: float) -> dict[str, Any]:
     """Where a model comes from: `docs/evaluation.md`, first rows.
 
     Args:

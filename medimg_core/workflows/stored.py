@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medimg_core.catalog import ModelCard
-from medimg_core.metrics import Answers
+from medimg_core.metrics import Answers, Form
 from medimg_core.workflows.predictions import positive_side
 
 
@@ -39,7 +39,7 @@ def as_answers(
         patients=np.array(patients, np.str_),
         positive=card.positive,
         classes=len(card.classes),
-        form=card.form,
+        form=cast(Form, card.form),  # a model that only outlines is judged elsewhere
         scores=scores,
         called=p >= threshold if graded else None,
         names=card.class_ids,

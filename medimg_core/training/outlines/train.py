@@ -1,0 +1,295 @@
+"""From an outline recipe to a model folder: read, train, export, fit on val, measure on test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import time
+import tomllib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medimg_core.catalog import Population, read_card, write_hashes
+from medimg_core.training import card as cards
+from medimg_core.training import figures
+from medimg_core.training.calibrate import Fitted, fit_population
+from medimg_core.training.data import Progress, Record, data_hash
+from medimg_core.training.measure import Answer
+from medimg_core.training.outlines import ejection, measure
+from medimg_core.training.outlines.data import OutlineRecord, load_outlines, read_outlines, split_of
+from medimg_core.training.outlines.export import export_outline
+from medimg_core.training.outlines.loop import TrainedOutline, fit_outline
+from medimg_core.training.outlines.measure import OutlineAnswer
+from medimg_core.training.outlines.recipe import OutlineRecipe, read_outline_recipe
+from medimg_core.training.outlines.unet import FEATURES, build_outline
+from medimg_core.training.recipe import Loss, Recipe
+from medimg_core.training.shortcuts import Judge
+from medimg_core.types import FloatArray
+
+_FIT_DICE = 0.70
+"""Dice below which a population carries the mark "not fit for use" (DESIGN, section 5)."""
+
+
+def train_outline(recipe_path: Path, data: Path, out: Path, progress: Progress, work: Path | None = None) -> None:
+    """Train a recipe and write its model folder; a folder that is there already gets the outline beside its answer.
+
+    Args:
+        recipe_path: a file of `recipes/`.
+        data: folder of the data sets.
+        out: the model folder; what is there stays when something fails.
+        work: folder for checkpoints and the log; a training that was cut short goes on from there.
+
+    Raises:
+        BadRequest, BadTable: the recipe or the manifest cannot be used.
+        ExportError: the exported files differ from the network.
+    """
+    recipe = read_outline_recipe(recipe_path)
+    records = read_outlines(data, recipe)
+    place = work or out.parent / f".{out.name}.outline.training"
+    parts = [load_outlines(split_of(records, name), recipe, progress, place / "films") for name in ("train", "val")]
+    run = place / f"run_{zlib.crc32(repr(replace(recipe, card={})).encode()):08x}"
+    trained = fit_outline(recipe, parts[0], parts[1], run, progress)
+    finish(recipe, records, trained, out, progress)
+
+
+def finish(
+    recipe: OutlineRecipe, records: Sequence[OutlineRecord], trained: TrainedOutline, out: Path, progress: Progress
+) -> Mapping[str, Any]:
+    """Export a trained network, fit on val what the card needs, measure on test; returns `evaluation.json`."""
+    folder = out.parent / f".{out.name}.new"  # beside the router, which the input check asks
+    shutil.rmtree(folder, ignore_errors=True)
+    if _beside(recipe):
+        shutil.copytree(out, folder)
+    built = build_outline(recipe)
+    built.model.set_weights(trained.built.model.get_weights())
+    golden = golden_inputs(recipe)
+    export_outline(built, folder, stem(recipe), golden)
+    content = _measured(recipe, records, folder, trained.seconds, progress)
+    content["places"]["cost"] = _cost(built.model.count_params(), folder, stem(recipe), golden[0])
+    cards.write_evaluation(folder, content)
+    write_hashes(folder)
+    shutil.rmtree(out, ignore_errors=True)
+    folder.rename(out)
+    return content
+
+
+def stem(recipe: OutlineRecipe) -> str:
+    """Stem of the network's files: `model`, or `outline` where it stands beside a model that answers."""
+    return "outline" if _beside(recipe) else "model"
+
+
+def _beside(recipe: OutlineRecipe) -> bool:
+    return bool(recipe.card.get("beside", False))
+
+
+def golden_inputs(recipe: OutlineRecipe) -> FloatArray:
+    """Prepared inputs `[2, H, W, C]` of drawn pictures, for parity tests: smooth blobs, no film."""
+    from medimg_core.training.train import golden_inputs as plain
+
+    x = plain(recipe.input, recipe.seed)
+    return np.concatenate([x] * (1 + 2 * recipe.context), axis=-1)
+
+
+def _measured(
+    recipe: OutlineRecipe, records: Sequence[OutlineRecord], folder: Path, seconds: float, progress: Progress
+) -> dict[str, Any]:
+    """Fit on val in two passes (the second sees the first's fits), measure on test, write the card."""
+    heart = recipe.card.get("measure") == "heart"
+    fits: dict[str, Any] = {"quality": {}, "errors": {}}
+    populations = [_unfitted(rule, recipe) for rule in recipe.card["populations"]]
+    write_outline_card(folder, recipe, populations, fits)
+    val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
+    fits["quality"] = {rule.id: measure.fit_quality(val, rule.id) for rule in recipe.structures}
+    fits["errors"] = measure.fit_errors(val) | (ejection.error(val) if heart else {})
+    populations = [_fitted(rule, recipe, val, folder) for rule in recipe.card["populations"]]
+    write_outline_card(folder, recipe, populations, fits)
+    card = read_card(folder)
+    places = card.places
+    assert places is not None
+    test = measure.ask(card, split_of(records, "test"), recipe, progress, final=True)
+    chosen = {rule["id"]: _where(test, rule) for rule in (*recipe.card["populations"], *recipe.card.get("tests", ()))}
+    titles = {rule["id"]: rule["title"] for rule in (*recipe.card["populations"], *recipe.card.get("tests", ()))}
+    sets = {id_: measure.outlines_set(titles[id_], part, places) for id_, part in chosen.items() if part}
+    for id_, part in chosen.items():
+        if part and heart:
+            sets[id_]["measurements"] |= ejection.figures(part, fits["errors"]["ejection_fraction"]["bias"])
+    fit = {p.id: _fit_for_use(sets.get(p.id)) for p in populations}
+    content = _content(recipe, records, folder, seconds)
+    answered = _answer_sets(recipe, records, folder, populations, chosen) if recipe.classes else {}
+    populations = [
+        replace(p, fit_for_use=fit[p.id] and _answers_well(answered.get(p.id), card.form)) for p in populations
+    ]
+    write_outline_card(folder, recipe, populations, fits)
+    content["places"] = {
+        "test_sets": {id_: {**entry, "data_hash": _hash(chosen[id_])} for id_, entry in sets.items()},
+        "val": measure.outlines_set("Validation", val, places) | {"predictions": {}},
+        "training": {"seconds": round(seconds), "recipe": recipe.name},
+    }
+    if recipe.classes:
+        content["test_sets"] = answered
+    return content
+
+
+def _content(recipe: OutlineRecipe, records: Sequence[OutlineRecord], folder: Path, seconds: float) -> dict[str, Any]:
+    """What stands in `evaluation.json` beside the outlines: of a second network all that was there."""
+    if _beside(recipe):
+        present: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+        return present
+    groups = {name: [as_record(r) for r in split_of(records, name)] for name in ("train", "val", "test")}
+    return {**cards.provenance(recipe, groups, seconds), "test_sets": {}, "val": {}, "saliency_scales": {}}
+
+
+def as_record(record: OutlineRecord) -> Record:
+    """The film as trainings of answers know it."""
+    return Record(
+        set=record.set,
+        id=record.id,
+        file=record.file,
+        split=record.split,
+        patient=record.patient,
+        target=None if record.truth is None else float(record.truth),
+        weight=1.0,
+        truth=record.truth is not None,
+        label=record.columns.get("label", ""),
+        mask=record.mask,
+        view=record.columns.get("view", ""),
+        sex=record.columns.get("sex", ""),
+        columns=record.columns,
+    )
+
+
+def _hash(answers: Sequence[OutlineAnswer]) -> str:
+    return data_hash([as_record(a.record) for a in answers])
+
+
+def _where(answers: Sequence[OutlineAnswer], rule: Mapping[str, Any]) -> tuple[OutlineAnswer, ...]:
+    where = rule.get("where", {})
+    return tuple(a for a in answers if all(a.record.columns.get(c) in values for c, values in where.items()))
+
+
+def _answers(answers: Sequence[OutlineAnswer]) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(as_record(a.record), a.logits, a.seconds, refused=a.refused)
+        for a in answers
+        if a.record.truth is not None
+    )
+
+
+def _unfitted(rule: Mapping[str, Any], recipe: OutlineRecipe) -> Population:
+    return cards.population(rule, cards.UNFITTED, False)
+
+
+def _fitted(rule: Mapping[str, Any], recipe: OutlineRecipe, val: Sequence[OutlineAnswer], folder: Path) -> Population:
+    if not recipe.classes:
+        return _unfitted(rule, recipe)
+    told = _answers(_where(val, rule))
+    fitted: Fitted = fit_population(
+        np.array([a.logits for a in told], np.float64),
+        np.array([a.record.index for a in told], np.intp),
+        np.array([a.record.patient for a in told]),
+        read_card(folder),
+        recipe.seed,
+    )
+    return cards.population(rule, fitted, False)
+
+
+def _answer_sets(
+    recipe: OutlineRecipe,
+    records: Sequence[OutlineRecord],
+    folder: Path,
+    populations: Sequence[Population],
+    chosen: Mapping[str, Sequence[OutlineAnswer]],
+) -> dict[str, Any]:
+    """The blocks of the network's own answer, as of any other model."""
+    like = Recipe(
+        name=recipe.name,
+        seed=recipe.seed,
+        input=recipe.input,
+        network=recipe.network,
+        data=(),
+        loss=Loss(),
+        schedule=recipe.schedule,
+        augment=recipe.augment,
+        card=recipe.card,
+        form=read_card(folder).form,
+        classes=recipe.classes,
+    )
+    train = tuple(as_record(r) for r in split_of(records, "train"))
+    judge = Judge(train, tuple(recipe.card.get("shortcuts", ("width",))))
+    return {
+        p.id: figures.measured_set(p.title, _answers(chosen[p.id]), read_card(folder), p, like, judge)
+        for p in populations
+    }
+
+
+def _fit_for_use(entry: Mapping[str, Any] | None) -> bool:
+    return entry is not None and entry["metrics"]["dice"]["value"] >= _FIT_DICE
+
+
+def _answers_well(entry: Mapping[str, Any] | None, form: Any) -> bool:
+    return entry is None or figures.fit_for_use(entry, form)
+
+
+def write_outline_card(
+    folder: Path, recipe: OutlineRecipe, populations: Sequence[Population], fits: Mapping[str, Any]
+) -> None:
+    """Write `card.toml`, or the table `places` of the card that is there."""
+    structures = [_structure(rule, fits["quality"]) for rule in recipe.card["structures"]]
+    places: dict[str, Any] = {
+        "kind": "outline",
+        "network": stem(recipe),
+        "measure": recipe.card.get("measure", ""),
+        "context": recipe.context,
+        "window_mm": recipe.window_mm,
+        "exclusive": recipe.card.get("exclusive", False),
+        "structures": structures,
+        "errors": fits["errors"],
+    }
+    if _beside(recipe):
+        card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
+        card["places"] = {**places, "input": asdict(recipe.input)}
+    else:
+        dropped = ("populations", "tests", "structures", "shortcuts", "subgroups", "measure", "exclusive", "beside")
+        words = {key: value for key, value in recipe.card.items() if key not in dropped}
+        text = words.pop("text")
+        card = {
+            **({"positive": recipe.classes - 1} if recipe.classes else {}),
+            **words,
+            "outputs": recipe.outputs,
+            "cam_layer": FEATURES,
+            "head": "pooled" if recipe.classes else "none",
+            "input": asdict(recipe.input),
+            "populations": [cards.population_table(p) for p in populations],
+            "places": places,
+            "text": text,
+        }
+    (folder / "card.toml").write_text(cards.to_toml(card), encoding="utf-8")
+    write_hashes(folder)
+
+
+def _structure(rule: Mapping[str, Any], quality: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    return {**rule, "quality": list(quality.get(rule["id"], (0.0, 1.0)))}
+
+
+def _cost(parameters: int, folder: Path, name: str, x: FloatArray) -> dict[str, float]:
+    """Sizes, and the median of 20 timed calls on this machine."""
+    from medimg_core.inference.litert import LiteRTRuntime
+
+    runtime = LiteRTRuntime(read_card(folder), name)
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        runtime.predict(x)
+        times.append(time.perf_counter() - start)
+    return {
+        "parameters": parameters,
+        "tflite_bytes": (folder / f"{name}.tflite").stat().st_size,
+        "keras_bytes": (folder / f"{name}.keras").stat().st_size,
+        "predict_ms": round(statistics.median(times) * 1000, 3),
+    }
