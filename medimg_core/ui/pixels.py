@@ -19,8 +19,13 @@ _CT_WINDOWS = (
     ("Brain", 40.0, 80.0),
 )
 _AUTO = {"title": "Auto", "auto": True}  # worked out in the browser, from the pixels of the image on the stage
-# Shares of the default window that show the dark lung and the bright soft tissue of a film apart.
-_FILM_WINDOWS = (("Lung", 0.04, 0.59), ("Soft tissue", 0.35, 0.94))
+# Shares of the default window that show the dark and the bright parts of a film apart.
+_CHEST_WINDOWS = (("Lung", 0.04, 0.59), ("Soft tissue", 0.35, 0.94))
+_BONE_WINDOWS = (("Bone", 0.40, 1.00), ("Soft tissue", 0.05, 0.60))
+_FILMS = ("CR", "DX", "RG", "RF", "XA", "OT", None)
+_CHEST = ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN")
+_BONES = """ANKLE ARM CALCANEUS CLAVICLE CSPINE ELBOW EXTREMITY FEMUR FINGER FOOT FOREARM HAND HIP HUMERUS KNEE LEG LSPINE
+PATELLA PELVIS RADIUS SCAPULA SHOULDER SKULL SPINE TIBIA TLSPINE TOE TSPINE ULNA WRIST"""
 _LARGEST_OVERLAY = 512
 _MOST = 4
 _LEVELS = 65536
@@ -97,8 +102,12 @@ def first_window(image: Image) -> Window:
     return Window(127.5, 255.0, "LINEAR_EXACT") if image.photometric == "RGB" else default_window(image)
 
 
-def presets(image: Image) -> list[dict[str, Any]]:
-    """Windows to choose from: the file's own, and those that suit the modality."""
+def presets(image: Image, kind: str = "") -> list[dict[str, Any]]:
+    """Windows to choose from: the file's own, and those that suit what the picture shows.
+
+    Args:
+        kind: what the router takes the picture for, where that is known; the header's word counts first.
+    """
     base = first_window(image)
     out = [{"title": "Default", "own": True, **_window(base)}]
     for i, other in enumerate(image.windows[1:3], start=2):
@@ -106,14 +115,27 @@ def presets(image: Image) -> list[dict[str, Any]]:
     if image.modality_units == "HU":
         known = [{"title": t, "centre": c, "width": w, "kind": "LINEAR"} for t, c, w in _CT_WINDOWS]
         return [*out[:1], *known, dict(_AUTO)]
+    if image.photometric == "RGB":
+        return out[:_MOST]
     low = base.centre - base.width / 2
-    # On MONOCHROME1 films low values are white: the dark lung lies at the upper end.
-    shares = [(t, 1 - b, 1 - a) if image.photometric == "MONOCHROME1" else (t, a, b) for t, a, b in _FILM_WINDOWS]
-    for title, start, stop in shares if image.modality != "MR" else ():
+    for title, start, stop in _film_windows(image, kind):
+        # On MONOCHROME1 films low values are white: the dark lung lies at the upper end.
+        start, stop = (1 - stop, 1 - start) if image.photometric == "MONOCHROME1" else (start, stop)
         window = Window(low + base.width * (start + stop) / 2, base.width * (stop - start), "LINEAR_EXACT")
         if title not in [preset["title"] for preset in out]:  # the file's own window of that name is the better one
             out.append({"title": title, **_window(window)})
-    return [*out[:_MOST], dict(_AUTO)] if image.photometric != "RGB" else out[:_MOST]
+    return [*out[:_MOST], dict(_AUTO)]
+
+
+def _film_windows(image: Image, kind: str) -> tuple[tuple[str, float, float], ...]:
+    """Windows of chest and bone films, as shares; none for what is neither, or not known to be."""
+    if image.modality not in _FILMS:
+        return ()
+    if image.body_part in _CHEST or (image.body_part is None and kind.startswith("chest_")):
+        return _CHEST_WINDOWS
+    if image.body_part in _BONES.split() or (image.body_part is None and kind == "bone_film"):
+        return _BONE_WINDOWS
+    return ()
 
 
 def _window(window: Window) -> dict[str, Any]:

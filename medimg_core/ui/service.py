@@ -43,9 +43,23 @@ def asked(image: Image, wanted: str | None, space: Workspace) -> Asked:
         ModelUnavailable: none is installed.
     """
     cards = choices()
-    found: Routed = space.remember(("routed", image.digest, *(c.ref.hash for c in cards)), lambda: route(image))
+    found: Routed = space.remember(_routed(image, cards), lambda: route(image))
     chosen = next((card for card in cards if card.name == wanted), None)
     return Asked(chosen or found.first, found.cards, chosen is not None)
+
+
+def known_kinds(images: Sequence[Image]) -> list[str]:
+    """What the router took images for; empty where it was not asked yet, for this never asks it."""
+    try:
+        cards, results = choices(), session.workspace().results
+    except ModelUnavailable:
+        return [""] * len(images)
+    found = [results.get(_routed(image, cards)) for image in images]
+    return [one.verdict.kind if one is not None else "" for one in found]
+
+
+def _routed(image: Image, cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    return ("routed", image.digest, *(card.ref.hash for card in cards))
 
 
 def routed_rows(image: Image | None, wanted: str | None) -> tuple[Row, ...]:

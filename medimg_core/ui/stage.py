@@ -33,8 +33,12 @@ from medimg_core.ui.viewer import (
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
     """Viewer entries of images, under the tokens of the open case."""
     tokens = session.workspace().case
-    known = ("entries", tuple(image.digest for image in images))
-    return session.remember(known, lambda: [film(image, tokens, _encoding(image)) for image in images])
+    kinds = service.known_kinds(images)
+    told = list(zip(images, kinds, strict=True))
+    return session.remember(
+        ("entries", tuple(image.digest for image in images), tuple(kinds)),
+        lambda: [film(image, tokens, _encoding(image), kind=kind) for image, kind in told],
+    )
 
 
 def _encoding(image: Image) -> pixels.Encoding:
@@ -54,7 +58,8 @@ def preview(case: Case, name: str) -> tuple[Row, ...]:
     series = tuple(one for _, one in named)
     place, within = series.index(chosen), case.chosen - case.start
     key = f"{name}-{case.number}-{image.digest[:16]}"
-    seen = viewer(Study(series), key=key, titles=[title for title, _ in named], start=(place, within))
+    titles, kinds = [title for title, _ in named], service.known_kinds([one.images[0] for one in series])
+    seen = viewer(Study(series), key=key, titles=titles, start=(place, within), kinds=kinds)
     images = [image for one in series for image in one.images]
     return measured_rows(seen, images, sum(len(one.images) for one in series[:place]) + within)
 

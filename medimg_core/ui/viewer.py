@@ -129,6 +129,7 @@ def viewer(
     titles: Sequence[str] = (),
     start: tuple[int, int] = (0, 0),
     layout: Layout = "1x1",
+    kinds: Sequence[str] = (),
 ) -> Viewed:
     """Show a study to scroll, window, measure and compare in.
 
@@ -139,6 +140,7 @@ def viewer(
         prior: an earlier study; its series follow those of `shown` and stand in the second pane.
         titles: what the series are called, those of `prior` last; else by their number.
         start: series and image within it that the first pane begins with.
+        kinds: what the router takes the series for, as far as that is known; see `pixels.presets`.
         layout: panes at the beginning; the reader changes it where there are several series or images.
 
     Returns:
@@ -150,8 +152,12 @@ def viewer(
     images = [image for one in series for image in one.images]
     tokens = session.workspace().case
     parts = tuple(tuple(image.digest for image in one.images) for one in series)
+    known = (*kinds, *[""] * (len(series) - len(kinds)))
     films = session.remember(
-        ("films", parts), lambda: [entry for one in series for entry in stack_films(one.images, tokens)]
+        ("films", parts, known),
+        lambda: [
+            entry for one, kind in zip(series, known, strict=True) for entry in stack_films(one.images, tokens, kind)
+        ],
     )
     stacks, first = [], 0
     for index, one in enumerate(series):

@@ -173,11 +173,12 @@ def described(
     }
 
 
-def film(image: Image, tokens: Tokens, how: pixels.Encoding, presets: bool = True) -> dict[str, Any]:
+def film(image: Image, tokens: Tokens, how: pixels.Encoding, presets: bool = True, kind: str = "") -> dict[str, Any]:
     """An image for the viewer: where its stored values are fetched, and how they become grey.
 
     Args:
         presets: name the windows to choose from; images of a stack take those of its first.
+        kind: see `pixels.presets`.
     """
     rows, columns = image.shape
     first = pixels.first_window(image)
@@ -201,7 +202,7 @@ def film(image: Image, tokens: Tokens, how: pixels.Encoding, presets: bool = Tru
         "orientation": list(image.orientation) if image.orientation else None,
         "sides": sides(image),
         "window": {"centre": first.centre, "width": first.width, "kind": first.function},
-        "presets": pixels.presets(image) if presets else None,
+        "presets": pixels.presets(image, kind) if presets else None,
         "corner": words.corner(image),
         "spacing": words.spacing(image),
         "unit": image.modality_units,
@@ -224,10 +225,10 @@ def sides(image: Image) -> list[float] | None:
     return out
 
 
-def stack_films(images: Sequence[Image], tokens: Tokens) -> list[dict[str, Any]]:
-    """Viewer entries of the images of one stack, stored alike where they can be."""
-    kinds = pixels.encodings(images)
-    return [film(image, tokens, how, index == 0) for index, (image, how) in enumerate(zip(images, kinds, strict=True))]
+def stack_films(images: Sequence[Image], tokens: Tokens, kind: str = "") -> list[dict[str, Any]]:
+    """Viewer entries of the images of one stack, stored alike where they can be; `kind` is that of the first."""
+    stored = zip(images, pixels.encodings(images), strict=True)
+    return [film(image, tokens, how, index == 0, kind) for index, (image, how) in enumerate(stored)]
 
 
 def thumbnail(key: str, tokens: Tokens, make: Callable[[], bytes], size: tuple[int, int]) -> dict[str, Any]:

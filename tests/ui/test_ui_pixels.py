@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,7 +77,7 @@ def test_voi_table_gives_the_grey_levels_of_to_display() -> None:
 
 
 def test_presets_start_with_the_film_and_show_the_lung_darker_than_the_rest() -> None:
-    film = image(np.zeros((2, 2)), modality="DX", bits=12, windows=(Window(2048, 4096),))
+    film = image(np.zeros((2, 2)), modality="DX", body_part="CHEST", bits=12, windows=(Window(2048, 4096),))
     first, lung, soft, auto = pixels.presets(film)
     assert (first["centre"], first["width"], first["own"]) == (2048, 4096, True)
     assert lung["title"] == "Lung"
@@ -86,16 +88,41 @@ def test_presets_start_with_the_film_and_show_the_lung_darker_than_the_rest() ->
 
 
 def test_presets_of_an_inverted_film_look_at_the_other_end() -> None:
-    film = Image(np.zeros((2, 2), np.float32), "MONOCHROME1", "x", modality="DX", windows=(Window(2048, 4096),))
-    assert pixels.presets(film)[1]["centre"] > 2048
+    film = image(np.zeros((2, 2)), modality="DX", body_part="CHEST", windows=(Window(2048, 4096),))
+    assert pixels.presets(replace(film, photometric="MONOCHROME1"))[1]["centre"] > 2048
 
 
 def test_the_files_own_windows_come_before_ours() -> None:
     windows = (Window(512, 921), Window(300, 400, explanation="LUNG"), Window(900, 200))
-    film = image(np.zeros((2, 2)), modality="DX", windows=windows)
+    film = image(np.zeros((2, 2)), modality="DX", body_part="CHEST", windows=windows)
     titles = [preset["title"] for preset in pixels.presets(film)]
     assert titles == ["Default", "Lung", "Window 3", "Soft tissue", "Auto"]
     assert pixels.presets(film)[1]["centre"] == 300
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind", "titles"),
+    [
+        ({"modality": "DX", "body_part": "THORAX"}, "", ["Lung", "Soft tissue"]),
+        ({"modality": "CR", "body_part": "HAND"}, "", ["Bone", "Soft tissue"]),
+        ({"modality": "CR", "body_part": "HAND"}, "chest_frontal", ["Bone", "Soft tissue"]),  # the header counts first
+        ({}, "chest_frontal", ["Lung", "Soft tissue"]),
+        ({}, "bone_film", ["Bone", "Soft tissue"]),
+        ({}, "", []),
+        ({"modality": "DX", "body_part": "ABDOMEN"}, "chest_frontal", []),
+        ({"modality": "MG", "body_part": "BREAST"}, "mammogram", []),
+        ({"modality": "US"}, "breast_ultrasound", []),
+        ({"modality": "MR", "body_part": "CHEST"}, "", []),
+    ],
+)
+def test_windows_are_those_of_what_the_picture_shows(attributes: dict[str, str], kind: str, titles: list[str]) -> None:
+    found = pixels.presets(image(np.zeros((2, 2)), **attributes), kind)
+    assert [preset["title"] for preset in found] == ["Default", *titles, "Auto"]
+
+
+def test_a_photograph_in_colour_has_only_its_own_window() -> None:
+    photo = Image(np.zeros((2, 2, 3), np.uint8), "RGB", "x", modality="OP")
+    assert [preset["title"] for preset in pixels.presets(photo, "fundus")] == ["Default"]
 
 
 def test_ct_gets_windows_in_hounsfield_units() -> None:
