@@ -62,6 +62,8 @@ class PlacesCard:
         context: slices on either side that it also looks at.
         window_mm: side of the square round a box that it looks at; 0 looks at the whole image.
         exclusive: a pixel belongs to one structure at most.
+        mirror: the mirrored image is looked at too, and both looks are averaged.
+        answer_weight: of boxes, weight of the logit of the answer's probability in the score of each.
         errors: measurement -> `bias`, `sd`, `relative`: its error on val.
     """
 
@@ -73,6 +75,8 @@ class PlacesCard:
     context: int = 0
     window_mm: float = 0.0
     exclusive: bool = False
+    mirror: bool = False
+    answer_weight: float = 0.0
     errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -68,35 +68,36 @@ def predict(
     verdict = verdict or gate.check(image, card)
     if not verdict.passed:
         return Answer(Prediction(card.ref, {}, verdict, seconds=time.perf_counter() - started))
-    found = look(image, card, box=box, beside=beside, engine=engine) if card.places is not None else None
-    if found is not None and card.places is not None and card.places.network == "model":
+    one_network = card.places is not None and card.places.network == "model"
+    found = look(image, card, box=box, beside=beside, engine=engine) if one_network else None
+    if found is not None:
         x, geometry, forward = found.x, found.geometry, found.forward
     else:
         x, geometry = prepare(image, card.input)
         forward = runtime_for(card, engine).predict(x)
-    if not (np.isfinite(forward.logits).all() and (found is None or _finite(found.forward))):
+    if not _finite(forward):
         raise MedImgError(
             f"The model {card.name!r} answered with values that are no numbers, so there is no result.",
             "Check the pixels of this image; if others fail too, restore the model's folder from the release.",
         )
     chosen, _ = card.population(image, population)
-    seconds = time.perf_counter() - started
+    said = Prediction(card.ref, {}, verdict, population=chosen.id)
     if card.answers:
-        said = _prediction(card, chosen, forward, verdict, seconds)
-    else:
-        said = Prediction(card.ref, {}, verdict, population=chosen.id, seconds=seconds)
+        said = _prediction(card, chosen, forward, verdict)
+    if card.places is not None and not one_network:
+        known = said.scores.get(card.class_ids[card.positive]) if card.answers else None
+        found = look(image, card, box=box, beside=beside, probability=known, engine=engine)
     if found is not None:
         said = replace(said, regions=found.regions, measurements=found.measurements)
-    return Answer(said, forward, x, geometry)
+    return Answer(replace(said, seconds=time.perf_counter() - started), forward, x, geometry)
 
 
 def _finite(forward: Forward) -> bool:
-    return forward.places is None or bool(np.isfinite(forward.places).all())
+    places = forward.places
+    return bool(np.isfinite(forward.logits).all()) and (places is None or bool(np.isfinite(places).all()))
 
 
-def _prediction(
-    card: ModelCard, population: Population, forward: Forward, verdict: GateVerdict, seconds: float
-) -> Prediction:
+def _prediction(card: ModelCard, population: Population, forward: Forward, verdict: GateVerdict) -> Prediction:
     scores = probabilities(forward.logits, card, population)
     decision = decide(scores, card, population)
     yes_no = card.form == "yes_no"
@@ -112,7 +113,6 @@ def _prediction(
         operating_point=population.point("balanced") if yes_no else None,
         prediction_set=prediction_set(scores, population.conformal, decision),
         statements=statements(forward.logits, card, population, decision),
-        seconds=seconds,
     )
 
 

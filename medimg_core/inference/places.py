@@ -7,7 +7,7 @@ The score of an outline is the Dice to be expected of it. A network's own probab
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from medimg_core.catalog import ModelCard, PlacesCard, Structure
 from medimg_core.errors import BadRequest
 from medimg_core.imaging import Geometry, prepare, window_round
 from medimg_core.imaging.outline import box_of, largest_part, polygons, without_specks
+from medimg_core.inference.boxes import find_boxes, mean_places, mirrored
 from medimg_core.inference.measures import ErrorFit, measure
 from medimg_core.inference.pool import runtime_for
 from medimg_core.inference.runtime import Forward
@@ -44,6 +45,7 @@ def look(
     *,
     box: Box | None = None,
     beside: Sequence[Image] = (),
+    probability: float | None = None,
     engine: str = "auto",
 ) -> Places:
     """Outline or box what a model looks for.
@@ -52,6 +54,7 @@ def look(
         card: of a model with `places`.
         box: where to look, for models that need to be told.
         beside: the slices before and after, where there are; a missing one is stood in for by the image itself.
+        probability: of the positive class, as the model answers; counts in boxes (`PlacesCard.answer_weight`).
 
     Raises:
         BadRequest: a box is needed and there is none, or it lies outside the image.
@@ -59,8 +62,12 @@ def look(
     """
     places = _required(card)
     x, geometry = _input(image, places, box, beside)
-    forward = runtime_for(card, engine, places.network).predict(x)
-    regions = find(forward, places, geometry)
+    runtime = runtime_for(card, engine, places.network)
+    forward = runtime.predict(x)
+    if places.mirror:
+        other = runtime.predict(np.ascontiguousarray(x[:, ::-1]))
+        forward = replace(forward, places=_averaged(forward, other, places))
+    regions = find(forward, places, geometry, probability)
     return Places(regions, measured(regions, image, places), forward, x, geometry)
 
 
@@ -71,14 +78,23 @@ def measured(regions: Sequence[Region], image: Image, places: PlacesCard) -> tup
     return measure(places.measure, regions, image, {name: ErrorFit(**fit) for name, fit in places.errors.items()})
 
 
-def find(forward: Forward, places: PlacesCard, geometry: Geometry) -> tuple[Region, ...]:
-    """The regions that one look holds, on the source grid; see `PlacesCard`."""
+def _averaged(one: Forward, other: Forward, places: PlacesCard) -> FloatArray | None:
+    """Two looks as one: at an image, and at its mirror image."""
+    if one.places is None or other.places is None:
+        return None
+    if places.kind == "boxes":
+        return mean_places(one.places, mirrored(other.places))
+    return np.asarray((one.places + other.places[:, ::-1]) / 2, np.float32)
+
+
+def find(
+    forward: Forward, places: PlacesCard, geometry: Geometry, probability: float | None = None
+) -> tuple[Region, ...]:
+    """The regions that one look holds, on the source grid; see `PlacesCard` and `look`."""
     if forward.places is None:
         return ()
     if places.kind == "boxes":
-        from medimg_core.inference.boxes import find_boxes
-
-        return find_boxes(forward.places, places, geometry)
+        return find_boxes(forward.places, places, geometry, probability)
     chances = {s.id: sigmoid(geometry.raise_map(forward.places[..., k])) for k, s in enumerate(places.outputs)}
     if places.exclusive:
         most = np.max(np.stack(list(chances.values())), axis=0)

@@ -248,6 +248,7 @@ def write_outline_card(
         "context": recipe.context,
         "window_mm": recipe.window_mm,
         "exclusive": recipe.card.get("exclusive", False),
+        "mirror": recipe.card.get("mirror", False),
         "structures": structures,
         "errors": fits["errors"],
     }
@@ -255,7 +256,17 @@ def write_outline_card(
         card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
         card["places"] = {**places, "input": asdict(recipe.input)}
     else:
-        dropped = ("populations", "tests", "structures", "shortcuts", "subgroups", "measure", "exclusive", "beside")
+        dropped = (
+            "populations",
+            "tests",
+            "structures",
+            "shortcuts",
+            "subgroups",
+            "measure",
+            "exclusive",
+            "mirror",
+            "beside",
+        )
         words = {key: value for key, value in recipe.card.items() if key not in dropped}
         text = words.pop("text")
         card = {
