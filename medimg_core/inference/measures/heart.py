@@ -185,8 +185,8 @@ def _as_biplane(fraction: float, basis: str, errors: Errors) -> Measurement:
     name = "ejection_fraction"
     if name not in errors:
         return measurement(name, fraction, "%", basis, errors)
-    fit = errors[name]
-    return measurement(name, max(0.0, fraction - fit.bias), "%", basis, {name: ErrorFit(0.0, fit.sd)})
+    bias, sd = errors[name].scaled(fraction)
+    return measurement(name, max(0.0, fraction - bias), "%", basis, {name: ErrorFit(0.0, sd)})
 
 
 register("heart", heart)

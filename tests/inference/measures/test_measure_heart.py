@@ -104,6 +104,15 @@ def test_the_ejection_fraction_needs_no_scale(spacing: Spacing | None) -> None:
         assert found["end_diastolic_volume"].value > found["end_systolic_volume"].value
 
 
+def test_a_relative_error_of_the_fraction_is_a_share_of_it() -> None:
+    plain, corrected = (
+        ejection_fraction(frame(120, 40), frame(100, 30), image(SHAPE), errors).measurements[0]
+        for errors in ({}, {"ejection_fraction": ErrorFit(0.1, 0.1, relative=True)})
+    )
+    assert corrected.value == pytest.approx(0.9 * plain.value)
+    assert corrected.high - corrected.value == pytest.approx(0.196 * plain.value)
+
+
 def test_swapped_frames_have_no_fraction_but_a_doubt() -> None:
     done = ejection_fraction(frame(100, 30), frame(120, 40), image(SHAPE, MM), {})
     assert "ejection_fraction" not in {m.name for m in done.measurements}
