@@ -29,6 +29,10 @@ from medimg_core.ui.viewer import (
     viewer,
 )
 
+# Columns over rows from which images show larger so, on the stage of 1280 x 800 (812 x 668); much the same on others.
+_BELOW_FROM = 1.3
+_SQUARE_FROM = 0.65
+
 
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
     """Viewer entries of images, under the tokens of the open case."""
@@ -144,7 +148,13 @@ def measured_rows(seen: Viewed, images: Sequence[Image], index: int) -> tuple[Ro
 
 def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
     """The images of one patient beside each other, each with its answer below; a click speaks about that one."""
-    with st.container(key="row", height="stretch", horizontal=True, wrap=False, gap="small"):
+    with st.container(
+        key=_arranged([image.shape for image in case.study.images]),
+        height="stretch",
+        horizontal=True,
+        wrap=False,
+        gap="small",
+    ):
         for index, (image, found) in enumerate(zip(case.study.images, answers, strict=True)):
             with st.container(key=f"cell-{index}", height="stretch", gap=None):
                 if found is None:
@@ -152,6 +162,17 @@ def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
                 else:
                     with_map(case, found, alone=False)
                 _select(case, index, found)
+
+
+def _arranged(shapes: Sequence[tuple[int, int]]) -> str:
+    """Key of the container of several images: where they show largest on a stage that is a little wider than high.
+
+    Two wide images stand one below the other, four in two rows; all others beside each other.
+    """
+    wide = sum(columns / rows for rows, columns in shapes) / len(shapes)
+    if len(shapes) == 2 and wide > _BELOW_FROM:
+        return "row-below"
+    return "row-square" if len(shapes) == 4 and wide > _SQUARE_FROM else "row"
 
 
 def _select(case: Case, index: int, found: Answer | None) -> None:

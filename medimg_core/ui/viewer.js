@@ -56,10 +56,10 @@ class Viewer {
     for (let i = look.panes.length; i < count; i++) look.panes.push(this.another(i));
     const specs = Array.from({ length: count }, (_, i) => data.panes[i] ?? { ...data.panes[0], title: "", note: "", bare: true });
     const body = el("div", thumbs ? "body thumbs" : "body"), grid = el("div", "panes");
-    const columns = this.layouts.length > 1 ? Math.ceil(Math.sqrt(count)) : data.columns;
-    grid.style.setProperty("--columns", columns);
     this.panes = specs.map((spec, i) => new Pane(this, spec, i));
     grid.append(...this.panes.map((pane) => pane.box));
+    this.grid = grid;
+    this.columns = 0;
     look.active = Math.min(look.active, count - 1);
     this.live = el("div", "live");
     this.live.setAttribute("aria-live", "polite");
@@ -78,6 +78,20 @@ class Viewer {
     this.view.dataset.ready = "0";
     this.family = getComputedStyle(this.view).fontFamily;
     this.accent = "#7DB3DC";
+  }
+
+  /** Two pictures stand beside each other, or below where that shows them larger; four and more as they were asked for. */
+  spread() {
+    const { grid, panes, data } = this, many = this.layouts.length > 1;
+    let columns = many ? Math.ceil(Math.sqrt(panes.length)) : data.columns;
+    if (many && panes.length === 2 && panes.every((pane) => pane.image)) {
+      const size = (across) => Math.min(...panes.map(({ image, view }) =>
+        fitScale(image, view.turn, grid.clientWidth / across, (grid.clientHeight * across) / 2)));
+      columns = size(1) > 1.05 * size(2) ? 1 : 2;
+    }
+    if (columns === this.columns) return;
+    this.columns = columns;
+    grid.style.setProperty("--columns", columns);
   }
 
   another(i) { // the pane that is added: the next series, else the same one
@@ -357,6 +371,7 @@ class Viewer {
   }
 
   draw() {
+    this.spread();
     const dpr = devicePixelRatio || 1, many = this.panes.length > 1 && this.bar && !this.data.slots.length;
     for (const pane of this.panes) {
       pane.frame.classList.toggle("active", many && pane === this.active);

@@ -181,7 +181,7 @@ class Pane {
       write(sides.left, 18 * dpr, height / 2);
       write(sides.right, width - 18 * dpr, height / 2);
       write(sides.top, width / 2, 14 * dpr);
-      write(sides.bottom, width / 2, height - (tight ? 14 : 34) * dpr);
+      write(sides.bottom, width / 2, height - this.room(tight) * dpr);
     }
     const bar = scaleBar(image, Math.hypot(m[0], m[1]), Math.min(140 * dpr, width / 3));
     if (!bar) return;
@@ -196,6 +196,12 @@ class Pane {
     write(bar.mm >= 10 ? `${bar.mm / 10} cm` : `${plain(bar.mm)} mm`, x + bar.px / 2, y - 12 * dpr);
   }
 
+  room(tight) { // below the lower letter: the bar, or in a narrow pane the words that reach the middle
+    const words = this.corners[2];
+    if (!tight) return 34;
+    return words.offsetLeft + words.offsetWidth > this.frame.clientWidth / 2 - 10 ? words.offsetHeight + 18 : 14;
+  }
+
   // ---- words ------------------------------------------------------------------------------------------------------
   words(map) {
     const { image, viewer } = this, { data } = viewer;
@@ -203,7 +209,7 @@ class Pane {
       const lut = image.lut && !this.view.window, w = this.window;
       const level = image.kind === "rgb" && !this.view.window ? "" : lut ? "VOI look-up table" : `window ${plain(w.centre)} / ${plain(w.width)}`;
       const zoom = this.view.zoom > 1 ? `zoom ${this.view.zoom.toFixed(1)}` : "";
-      setText(this.corners[0], [viewer.chooses ? "\n" : "", image.corner].filter(Boolean).join(""));
+      setText(this.corners[0], image.corner);
       setText(this.corners[1], [level, zoom, this.outlined(map)].filter(Boolean).join("\n"));
       setText(this.corners[2], [...this.stackWords(), image.spacing].filter(Boolean).join("\n"));
       setText(this.corners[3], this.probeWords(map));

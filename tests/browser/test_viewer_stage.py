@@ -349,6 +349,19 @@ def test_two_panes_scroll_zoom_and_window_together(bench: Bench, tokens: Tokens)
     assert bench.corner(1, 1) == "window −600 / 1500\nzoom 1.3"
 
 
+@pytest.mark.parametrize(("shape", "side_by_side"), [((64, 128), False), ((128, 64), True)])
+def test_two_panes_stand_where_they_show_larger(
+    bench: Bench, tokens: Tokens, shape: tuple[int, int], side_by_side: bool
+) -> None:
+    images = [Image(np.zeros(shape, np.float32), "MONOCHROME2", f"flat-{shape}-{i}") for i in range(2)]
+    show(bench, tokens, images[:1], images[1:], layout="1x2")
+    first, second = (bench.page.locator("canvas.draw").nth(i).bounding_box() for i in range(2))
+    assert first
+    assert second
+    assert (first["y"] == second["y"]) is side_by_side
+    assert (first["x"] == second["x"]) is not side_by_side
+
+
 def test_four_panes_and_a_chosen_series(bench: Bench, tokens: Tokens) -> None:
     show(bench, tokens, [ct(i) for i in range(3)], [ct(i, seed=50) for i in range(4)])
     bench.page.get_by_label("Panes", exact=True).select_option("2x2")

@@ -50,3 +50,17 @@ def test_a_prior_is_known_by_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_film_alone_needs_no_choice() -> None:
     opened = case(ANNA, BERT, BERT)
     assert len(stage.beside_film(opened, opened.study.images[0])[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("shapes", "key"),
+    [
+        ([(300, 440)] * 2, "row-below"),
+        ([(480, 480)] * 2, "row"),
+        ([(440, 300)] * 4, "row-square"),
+        ([(440, 200)] * 4, "row"),
+        ([(300, 440)] * 3, "row"),
+    ],
+)
+def test_several_images_stand_where_they_show_largest(shapes: list[tuple[int, int]], key: str) -> None:
+    assert stage._arranged(shapes) == key
