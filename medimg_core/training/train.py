@@ -64,7 +64,12 @@ def train(
     Raises:
         BadRequest, BadTable, ModelUnavailable: recipe, data or weights cannot be used; each says what to do.
     """
-    if _task(recipe_path) == "gate":
+    task = _task(recipe_path)
+    if task == "outline":
+        from medimg_core.training.outlines.train import train_outline
+
+        return train_outline(recipe_path, data_folder, out_folder, progress, work)
+    if task == "gate":
         from medimg_core.training import router_export
 
         # Its network has other classes, pictures and figures; only the way in is shared.

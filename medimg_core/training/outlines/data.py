@@ -165,8 +165,8 @@ def load_outlines(
             grids[i] = np.rint(grid * 255).astype(np.uint8)
             if records[i].mask is not None:
                 inside = structures_of(read_mask(records[i], geometry.source), recipe.structures)
-                lowered = geometry.lower(inside.astype(np.float32))
-                places[i] = np.rint(lowered.reshape(places.shape[1:]) * 255).astype(np.uint8)
+                for k in range(inside.shape[-1]):
+                    places[i, ..., k] = np.rint(geometry.lower(inside[..., k].astype(np.float32)) * 255)
 
         with ThreadPoolExecutor(2) as pool:
             for done, _ in enumerate(pool.map(lower, range(len(records))), start=1):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from medimg_core import metrics
 from medimg_core.catalog import ModelCard, PlacesCard
 from medimg_core.inference import gate
 from medimg_core.inference.measures import ErrorFit
-from medimg_core.inference.places import look, measured
+from medimg_core.inference.places import Places, look, measured, sigmoid
 from medimg_core.training.data import Progress
 from medimg_core.training.outlines.data import OutlineRecord, read_mask, structures_of
 from medimg_core.training.outlines.recipe import OutlineRecipe
@@ -45,7 +45,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutlineAnswer:
-    """What the network made of one film; `agreement` holds the structures that were outlined in truth."""
+    """What the network made of one film; `agreement` holds the structures that were outlined in truth.
+
+    `histograms` (`metrics.pixel_histogram`) are there where the recipe asks for figures by pixel.
+    """
 
     record: OutlineRecord
     logits: FloatArray
@@ -54,6 +57,7 @@ class OutlineAnswer:
     true: Mapping[str, Measurement]
     seconds: float
     refused: bool
+    histograms: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def ask(
@@ -95,7 +99,19 @@ def _answer(
         {m.name: m for m in measured(drawn, image, card.places)},
         seconds,
         final and not gate.check(image, card).passed,
+        _histograms(found, truth, card.places) if recipe.card.get("pixelwise") else {},
     )
+
+
+def _histograms(found: Places, truth: Mapping[str, MaskArray], places: PlacesCard) -> dict[str, NDArray[np.int64]]:
+    """Pixels by probability, with and without each structure."""
+    assert found.forward.places is not None
+    raised = [found.geometry.raise_map(found.forward.places[..., k]) for k in range(len(places.outputs))]
+    return {
+        s.id: metrics.pixel_histogram(truth[s.id], sigmoid(chance))
+        for s, chance in zip(places.outputs, raised, strict=True)
+        if s.id in truth
+    }
 
 
 def truths(record: OutlineRecord, image: Image, recipe: OutlineRecipe) -> dict[str, MaskArray]:
@@ -195,8 +211,14 @@ def _structure(answers: Sequence[OutlineAnswer], patients: NDArray[np.str_], nam
         "missed": int(sum(row.found == 0 for row in rows if row.true)),
         "false": int(sum(row.found > 0 for row in rows if not row.true)),
         "empty": int((~there).sum()),
+        "auprc": _auprc([a.histograms[name] for a in answers if name in a.histograms], who),
         "quality_mae": round(float(np.mean([abs(a - b) for a, b in scored])), 4) if scored else None,
     }
+
+
+def _auprc(histograms: Sequence[NDArray[np.int64]], who: NDArray[np.str_]) -> dict[str, float] | None:
+    """Area under the precision-recall curve over all pixels; None where it was not counted."""
+    return as_json(metrics.pixel_pr(np.stack(histograms), who).pooled) if histograms else None
 
 
 def _measurements(answers: Sequence[OutlineAnswer], patients: NDArray[np.str_]) -> dict[str, Any]:

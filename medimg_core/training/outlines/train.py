@@ -26,7 +26,7 @@ from medimg_core.training.outlines.data import OutlineRecord, load_outlines, rea
 from medimg_core.training.outlines.export import export_outline
 from medimg_core.training.outlines.loop import TrainedOutline, fit_outline
 from medimg_core.training.outlines.measure import OutlineAnswer
-from medimg_core.training.outlines.recipe import OutlineRecipe, read_outline_recipe
+from medimg_core.training.outlines.recipe import OutlineRecipe, StructureRule, read_outline_recipe
 from medimg_core.training.outlines.unet import FEATURES, build_outline
 from medimg_core.training.recipe import Loss, Recipe
 from medimg_core.training.shortcuts import Judge
@@ -36,7 +36,9 @@ _FIT_DICE = 0.70
 """Dice below which a population carries the mark "not fit for use" (DESIGN, section 5)."""
 
 
-def train_outline(recipe_path: Path, data: Path, out: Path, progress: Progress, work: Path | None = None) -> None:
+def train_outline(
+    recipe_path: Path, data: Path, out: Path, progress: Progress, work: Path | None = None
+) -> dict[str, Any]:
     """Train a recipe and write its model folder; a folder that is there already gets the outline beside its answer.
 
     Args:
@@ -51,16 +53,16 @@ def train_outline(recipe_path: Path, data: Path, out: Path, progress: Progress, 
     """
     recipe = read_outline_recipe(recipe_path)
     records = read_outlines(data, recipe)
-    place = work or out.parent / f".{out.name}.outline.training"
-    parts = [load_outlines(split_of(records, name), recipe, progress, place / "films") for name in ("train", "val")]
-    run = place / f"run_{zlib.crc32(repr(replace(recipe, card={})).encode()):08x}"
-    trained = fit_outline(recipe, parts[0], parts[1], run, progress)
-    finish(recipe, records, trained, out, progress)
+    place = work or Path("work") / f"{recipe.name}_{zlib.crc32(repr(replace(recipe, card={})).encode()):08x}"
+    train, val = (
+        load_outlines(split_of(records, name), recipe, progress, place / "films") for name in ("train", "val")
+    )
+    return finish(recipe, records, fit_outline(recipe, train, val, place, progress), out, progress)
 
 
 def finish(
     recipe: OutlineRecipe, records: Sequence[OutlineRecord], trained: TrainedOutline, out: Path, progress: Progress
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Export a trained network, fit on val what the card needs, measure on test; returns `evaluation.json`."""
     folder = out.parent / f".{out.name}.new"  # beside the router, which the input check asks
     shutil.rmtree(folder, ignore_errors=True)
@@ -240,7 +242,8 @@ def write_outline_card(
     folder: Path, recipe: OutlineRecipe, populations: Sequence[Population], fits: Mapping[str, Any]
 ) -> None:
     """Write `card.toml`, or the table `places` of the card that is there."""
-    structures = [_structure(rule, fits["quality"]) for rule in recipe.card["structures"]]
+    truth = {rule.id: _truth(rule) for rule in recipe.structures}
+    structures = [_structure(rule, fits["quality"], truth.get(rule["id"], {})) for rule in recipe.card["structures"]]
     places: dict[str, Any] = {
         "kind": "outline",
         "network": stem(recipe),
@@ -266,6 +269,7 @@ def write_outline_card(
             "exclusive",
             "mirror",
             "beside",
+            "pixelwise",
         )
         words = {key: value for key, value in recipe.card.items() if key not in dropped}
         text = words.pop("text")
@@ -284,8 +288,19 @@ def write_outline_card(
     write_hashes(folder)
 
 
-def _structure(rule: Mapping[str, Any], quality: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
-    return {**rule, "quality": list(quality.get(rule["id"], (0.0, 1.0)))}
+def _structure(
+    rule: Mapping[str, Any], quality: Mapping[str, tuple[float, float]], truth: Mapping[str, Any]
+) -> dict[str, Any]:
+    table = {**rule, "quality": list(quality.get(rule["id"], (0.0, 1.0)))}
+    return {**table, "truth": truth} if truth else table
+
+
+def _truth(rule: StructureRule) -> dict[str, Any]:
+    """How masks are read, for `evaluate`; empty where every value but zero counts, in every row."""
+    table: dict[str, Any] = {"values": list(rule.values), "side": rule.side, "sideless": list(rule.sideless)}
+    return {name: value for name, value in table.items() if value} | (
+        {"where": {column: list(values) for column, values in rule.where.items()}} if rule.where else {}
+    )
 
 
 def _cost(parameters: int, folder: Path, name: str, x: FloatArray) -> dict[str, float]:
