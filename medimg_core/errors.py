@@ -29,6 +29,10 @@ class NotAnImage(MedImgError):
     """The bytes are readable, but are no picture: a report, a structure set, a text, a program."""
 
 
+class OutlinesOnly(NotAnImage):
+    """A DICOM segmentation: regions that belong to the image of another file."""
+
+
 class TooLarge(MedImgError):
     """The size that the header claims, or the size after inflation, is above the limit."""
 

@@ -165,6 +165,7 @@ class Study:
     series: tuple[Series, ...]
     failures: tuple[Failure, ...] = ()
     notes: tuple[Note, ...] = ()
+    segmentations: tuple[Segmentation, ...] = ()
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -368,3 +369,46 @@ class SaliencyMap:
     def empty(self) -> bool:
         """True when nothing speaks for the target: "no positive evidence", a state of its own."""
         return not bool((self.values > 0).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """One region on one plane of a segmentation.
+
+    Attributes:
+        region: a mask or a box on the grid of the segmentation.
+        who: the model's, or drawn or corrected by a reader.
+        source: UID, made of its digest, of the image that it was drawn on; empty where the file is not one of ours.
+        plane: marks of one segmentation with the same number lie on the same image.
+        position, orientation: of the plane, as in `Image`; None where the file does not say them.
+    """
+
+    region: Region
+    who: Literal["model", "reader"]
+    source: str = ""
+    plane: int = 0
+    position: tuple[float, float, float] | None = None
+    orientation: tuple[float, float, float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """What a DICOM SEG file holds: regions on images that other files hold; `io.attach` finds those.
+
+    Attributes:
+        marks: in the order of the file.
+        rows, columns: of the grid that all masks share.
+        model: which model drew them; None where the file is not one of ours, or holds none by a model.
+        notes: what reading repaired or doubts.
+    """
+
+    marks: tuple[Mark, ...]
+    rows: int
+    columns: int
+    model: ModelRef | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def regions(self) -> tuple[tuple[str, Region], ...]:
+        """Source UID (may be empty) and region of every mark, in order."""
+        return tuple((mark.source, mark.region) for mark in self.marks)

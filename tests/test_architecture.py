@@ -75,6 +75,10 @@ def test_streamlit_and_tensorflow_stay_in_their_rooms(path: Path) -> None:
         ("medimg_core.workflows", {"tensorflow", "keras", "streamlit", "matplotlib"}),
         ("medimg_core.workflows.diagnose", {"tensorflow", "keras", "streamlit", "matplotlib"}),
         ("medimg_core.cli", {"tensorflow", "keras", "streamlit", "matplotlib", "pandas", "scipy.stats"}),
+        ("medimg_core.workflows", {"highdicom"}),
+        ("medimg_core.io", {"highdicom", "pydicom"}),
+        ("medimg_core.render.segmentation", {"highdicom", "pydicom"}),
+        ("medimg_core.ui.page", {"highdicom", "tensorflow"}),
     ],
 )
 def test_nothing_heavy_is_loaded_at_import(module: str, forbidden: set[str]) -> None:

@@ -23,7 +23,7 @@ from medimg_core import errors
 from medimg_core.errors import MedImgError, UnreadableImage
 from medimg_core.io import wire
 from medimg_core.io.limits import FILE_SECONDS, FRAME_SECONDS, MAX_DECODED_BYTES, WORKER_MEMORY_BYTES
-from medimg_core.types import Image, Note, PatientHeader
+from medimg_core.types import Image, Mark, Note, PatientHeader, Segmentation
 
 WORKERS: Final = 2
 """Processes of the pool; the second starts when two files are read at once."""
@@ -44,6 +44,7 @@ class Decoded:
     patient: PatientHeader
     removed: int
     notes: tuple[Note, ...]
+    segmentation: Segmentation | None = None
 
 
 class WorkerFailure(UnreadableImage):
@@ -91,6 +92,8 @@ class _Worker:
         self.connection.settimeout(frame_seconds)
         wire.send(self.connection, {"kind": kind}, data)
         head, images, budget = None, [], MAX_DECODED_BYTES
+        marks: list[Mark] = []
+        segmentation: Segmentation | None = None
         while True:
             self.connection.settimeout(max(0.01, min(frame_seconds, deadline - time.monotonic())))
             message, buffers = wire.receive(self.connection, budget)
@@ -101,6 +104,11 @@ class _Worker:
                 head = message
             elif message["type"] == "image":
                 images.append(wire.unpack_image(message, buffers))
+            elif message["type"] == "mark":
+                marks.append(wire.unpack_mark(message, buffers))
+            elif message["type"] == "segmentation":
+                model = wire.unpack_model(message["model"])
+                segmentation = Segmentation(tuple(marks), int(message["rows"]), int(message["columns"]), model)
             elif head is not None:
                 return Decoded(
                     images=tuple(images),
@@ -109,6 +117,7 @@ class _Worker:
                     patient=wire.unpack_patient(head["patient"]),
                     removed=int(head["removed"]),
                     notes=tuple(Note(kind, text) for kind, text in message["notes"]),
+                    segmentation=segmentation,
                 )
 
 

@@ -16,6 +16,12 @@ MAX_FRAMES: Final = 10_000
 MAX_DECODED_BYTES: Final = 2 << 30
 """Largest sum of all decoded frames of one file, in the form in which `Image` keeps them."""
 
+MAX_SEGMENTS: Final = 1_000
+"""Most segments of one segmentation; atlases of the whole body have a few hundred."""
+
+MAX_MASK_BYTES: Final = 1 << 30
+"""Largest sum of the masks of one segmentation, one byte a pixel."""
+
 MAX_STUDY_BYTES: Final = 3 << 30
 """Largest sum of all decoded images of one drop."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from medimg_core.types import Image, Note
+from medimg_core.types import Image, Note, Segmentation
 
+_NAMED = 6
 _SHOWN_ABOVE = (
     "Name, ID, birth date and study date are shown above the image, kept in memory until you close this case, "
     "and nowhere else."
@@ -57,3 +58,12 @@ def _shown(images: Sequence[Image]) -> Iterator[Note]:
         yield Note("doubt", "Raw detector data (FOR PROCESSING), not meant for reading.")
     if first.synthetic:
         yield Note("doubt", "Synthetic: made by a program, shows no patient.")
+
+
+def segmentation_note(found: Segmentation) -> Note:
+    """What a segmentation holds, in one line."""
+    labels = dict.fromkeys(region.label.replace("_", " ") for _, region in found.regions)
+    several = len(found.marks) != 1
+    what = f"{len(found.marks)} region{'s' if several else ''}" if found.marks else "no region"
+    named = f" ({', '.join(list(labels)[:_NAMED])}{', ...' if len(labels) > _NAMED else ''})" if labels else ""
+    return Note("read", f"A DICOM segmentation with {what}{named}, {found.columns} × {found.rows}.")

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from medimg_core.types import Image, Note, PatientHeader
+from medimg_core.types import Image, Mark, ModelRef, Note, PatientHeader
+
+
+@dataclass(slots=True)
+class OpenedSegmentation:
+    """A segmentation whose header was judged; its frames are decoded one by one as `marks` is consumed."""
+
+    marks: Iterator[Mark]
+    rows: int
+    columns: int
+    model: ModelRef | None = None
 
 
 @dataclass(slots=True)
@@ -22,7 +32,8 @@ class OpenedFile:
         group: hash of what binds files to one series (series and patient); empty for a file of its own.
         patient: for `ui` alone.
         removed: number of attributes that identify or may identify and that were left behind.
-        notes: repairs and doubts; complete once `images` is exhausted.
+        notes: repairs and doubts; complete once `images` and the segmentation's marks are exhausted.
+        segmentation: in place of images.
     """
 
     encoding: str
@@ -32,6 +43,7 @@ class OpenedFile:
     patient: PatientHeader = field(default_factory=PatientHeader)
     removed: int = 0
     notes: list[Note] = field(default_factory=list)
+    segmentation: OpenedSegmentation | None = None
 
 
 def with_digest(image: Image) -> Image:

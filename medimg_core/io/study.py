@@ -7,19 +7,19 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from medimg_core.errors import MedImgError, TooLarge
+from medimg_core.errors import MedImgError, OutlinesOnly, TooLarge
 from medimg_core.io.archives import Item, Source, load_path, sources
 from medimg_core.io.isolation import WORKERS, Decoded, Pool, WorkerFailure, default_pool
 from medimg_core.io.limits import MAX_FILE_BYTES, MAX_STUDY_BYTES
-from medimg_core.io.notes import series_notes
+from medimg_core.io.notes import segmentation_note, series_notes
 from medimg_core.io.series import in_order, place, plane
 from medimg_core.io.sniff import refusal, sniff
-from medimg_core.types import Failure, Image, Note, PatientHeader, Series, Study
+from medimg_core.types import Failure, Image, Note, PatientHeader, Segmentation, Series, Study
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all files."""
@@ -45,6 +45,7 @@ class FileResult:
         removed: number of identifying attributes left behind.
         notes: repairs and doubts.
         error: cause and next step; None on success.
+        segmentation: the regions of a DICOM segmentation, which is no image: `error` says so too.
         reference: of a failure: first digits of the sha256 of the bytes, under which the log says more.
     """
 
@@ -58,6 +59,7 @@ class FileResult:
     notes: tuple[Note, ...] = ()
     error: MedImgError | None = None
     reference: str = ""
+    segmentation: Segmentation | None = None
 
 
 def read_file(item: Path | bytes, *, number: int = 1, pool: Pool | None = None) -> FileResult:
@@ -110,7 +112,8 @@ def read_study(
     """Read one drop: several files, a folder or a zip.
 
     Slices of a series are sorted by position; frames of one file stay together; every other image is a series of
-    its own. A file that cannot be used becomes a `Failure`, and the rest goes on.
+    its own. A file that cannot be used becomes a `Failure`, and the rest goes on. A DICOM segmentation is kept as one,
+    with or without the image that it belongs to; `attach` finds that.
 
     Args:
         items: uploads as (name, bytes), or paths of files and folders. Names decide nothing.
@@ -123,14 +126,17 @@ def read_study(
     """
     good: list[FileResult] = []
     failures: list[Failure] = []
+    segmentations: list[Segmentation] = []
     size = 0
     for result in read_files(items, progress=progress, pool=pool):
-        size += sum(image.pixels.nbytes for image in result.images)
-        error = result.error
+        size += _bytes(result)
+        error = result.error if result.segmentation is None else None
         if error is None and size > MAX_STUDY_BYTES:
-            size -= sum(image.pixels.nbytes for image in result.images)
+            size -= _bytes(result)
             error = TooLarge("The study is larger than fits into memory.", "Give its series one by one.")
-        if error is None:
+        if error is None and result.segmentation is not None:
+            segmentations.append(result.segmentation)
+        elif error is None:
             good.append(result)
         else:
             failures.append(Failure(result.number, error, result.reference))
@@ -140,7 +146,15 @@ def read_study(
     for files in _groups(good):
         series.append(_series(files))
         headers.append(files[0].patient)
-    return Study(tuple(series), tuple(failures)), tuple(headers)
+    notes = tuple(note for found in segmentations for note in (segmentation_note(found), *found.notes))
+    return Study(tuple(series), tuple(failures), notes, tuple(segmentations)), tuple(headers)
+
+
+def _bytes(result: FileResult) -> int:
+    """Memory of what one file held."""
+    regions = result.segmentation.regions if result.segmentation is not None else ()
+    masks = sum(region.mask.nbytes for _, region in regions if region.mask is not None)
+    return masks + sum(image.pixels.nbytes for image in result.images)
 
 
 def _read(source: Source, number: int, pool: Pool) -> FileResult:
@@ -153,6 +167,9 @@ def _read(source: Source, number: int, pool: Pool) -> FileResult:
         where = error.where if isinstance(error, WorkerFailure) else type(error).__name__
         _LOG.info("file %d, reference %s: %s", number, reference, where)
         return FileResult(number, source.label, error=error, reference=reference)
+    if decoded.segmentation is not None:
+        found = replace(decoded.segmentation, notes=decoded.notes)
+        return FileResult(number, source.label, removed=decoded.removed, error=_alone(), segmentation=found)
     return FileResult(
         number,
         source.label,
@@ -162,6 +179,12 @@ def _read(source: Source, number: int, pool: Pool) -> FileResult:
         patient=decoded.patient,
         removed=decoded.removed,
         notes=decoded.notes,
+    )
+
+
+def _alone() -> OutlinesOnly:
+    return OutlinesOnly(
+        "This is a segmentation: regions on an image that another file holds.", "Open it together with that image."
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.types import Image, PatientHeader, Spacing, VoiLut, Window
+from medimg_core.types import Image, Mark, ModelRef, PatientHeader, Region, Spacing, VoiLut, Window
 
 Message = dict[str, Any]
 Buffer = Any  # anything with the buffer protocol: bytes, memoryview, contiguous array
@@ -93,6 +93,35 @@ def unpack_image(message: Message, buffers: list[NDArray[np.uint8]]) -> Image:
         voi_lut=VoiLut(table=buffers[1].view(np.float32), **lut) if lut else None,
         **fields,
     )
+
+
+def pack_mark(mark: Mark) -> tuple[Message, list[Buffer]]:
+    """A mark as a message; its mask as a buffer of one byte a pixel."""
+    region, mask = mark.region, mark.region.mask
+    assert mask is not None, "every mark of a file has a mask"
+    fields: Message = {name: getattr(mark, name) for name in Mark.__slots__ if name != "region"}
+    told = {"kind": region.kind, "label": region.label, "score": region.score, "box": region.box}
+    return {"shape": mask.shape, "mark": fields, "region": told}, [np.ascontiguousarray(mask).view(np.uint8)]
+
+
+def unpack_mark(message: Message, buffers: list[NDArray[np.uint8]]) -> Mark:
+    """The inverse of `pack_mark`; ValueError, TypeError or KeyError where the message is malformed."""
+    told, fields = dict(message["region"]), dict(message["mark"])
+    for name in ("position", "orientation"):
+        fields[name] = tuple(fields[name]) if fields[name] is not None else None
+    told["box"] = tuple(told["box"]) if told["box"] is not None else None
+    mask = (buffers[0] != 0).reshape(message["shape"])
+    return Mark(Region(**told, mask=mask), **fields)
+
+
+def pack_model(model: ModelRef | None) -> Message | None:
+    """Which model drew a segmentation, as JSON values."""
+    return asdict(model) if model is not None else None
+
+
+def unpack_model(message: Message | None) -> ModelRef | None:
+    """The inverse of `pack_model`."""
+    return ModelRef(**{name: str(value) for name, value in message.items()}) if message is not None else None
 
 
 def pack_patient(patient: PatientHeader) -> Message:

@@ -63,6 +63,12 @@ def _send_images(connection: socket.socket, opened: OpenedFile) -> None:
     for image in opened.images:
         message, buffers = wire.pack_image(image)
         wire.send(connection, {"type": "image", **message}, *buffers)
+    if (found := opened.segmentation) is not None:
+        for mark in found.marks:
+            message, buffers = wire.pack_mark(mark)
+            wire.send(connection, {"type": "mark", **message}, *buffers)
+        model = wire.pack_model(found.model)
+        wire.send(connection, {"type": "segmentation", "rows": found.rows, "columns": found.columns, "model": model})
     notes = [[note.kind, note.text] for note in opened.notes]
     wire.send(connection, {"type": "end", "notes": notes})
 

@@ -47,8 +47,8 @@ def overlay(
     values = in_scale(saliency)
     if size is not None and size != image.shape:
         shrink = size[0] < image.shape[0]
-        film = _resize(film, size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
-        values = _resize(values, size, cv2.INTER_LINEAR)
+        film = resize(film, size, cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+        values = resize(values, size, cv2.INTER_LINEAR)
     out = blend(film, values, opacity, threshold)
     if threshold > 0:
         for sign, ramp in ((1, FOR), (-1, AGAINST)):
@@ -84,15 +84,15 @@ def colour_bar(height: int, saliency: SaliencyMap, threshold: float = THRESHOLD,
     peak = saliency.maximum
     marks = [v for v in ((1.0, 0.0, -1.0) if saliency.signed else (1.0, 0.5, 0.0)) if abs(row(v) - row(peak)) > 14]
     for value in marks:
-        _write(bar, f"{value:.1f}".replace("-", "−"), (right + 8, row(value) + 4), QUIET)
+        write(bar, f"{value:.1f}".replace("-", "−"), (right + 8, row(value) + 4), QUIET)
     cv2.line(bar, (left - 4, row(peak)), (right + 4, row(peak)), (255, 255, 255), 1)
-    _write(bar, f"{peak:.2f}", (right + 8, row(peak) + 4), TEXT)
+    write(bar, f"{peak:.2f}", (right + 8, row(peak) + 4), TEXT)
     if threshold > 0:
         y = row(threshold)
         cv2.fillConvexPoly(bar, np.array([(left - 1, y), (left - 9, y - 5), (left - 9, y + 5)]), WARM, cv2.LINE_AA)
-    _write(bar, "for" if saliency.signed else "evidence", (left - 8, 16), QUIET)
+    write(bar, "for" if saliency.signed else "evidence", (left - 8, 16), QUIET)
     if saliency.signed:
-        _write(bar, "against", (left - 8, height - 2), QUIET)
+        write(bar, "against", (left - 8, height - 2), QUIET)
     return bar
 
 
@@ -131,7 +131,7 @@ def overlay_png(
     data: str = "",
 ) -> bytes:
     """A PNG to keep: overlay, colour bar, two lines of provenance in the picture and all of it in its text fields."""
-    size = _export_size(image.shape)
+    size = export_size(image.shape)
     picture = overlay(image, saliency, opacity=opacity, threshold=threshold, window=window, size=size)
     bar = colour_bar(size[0], saliency, threshold, opacity)
     fields = provenance(image, saliency, population, data)
@@ -141,7 +141,7 @@ def overlay_png(
         f"{fields['Model']}, image {fields['Image']}",
         " ".join(part for part in (fields["Note"], data) if part),
     ]
-    return to_png(_with_caption(np.hstack([picture, bar]), lines), fields)
+    return to_png(with_caption(np.hstack([picture, bar]), lines), fields)
 
 
 def to_png(picture: Picture, fields: Mapping[str, str]) -> bytes:
@@ -157,20 +157,22 @@ def to_png(picture: Picture, fields: Mapping[str, str]) -> bytes:
     return out.getvalue()
 
 
-def _export_size(shape: tuple[int, int]) -> tuple[int, int]:
+def export_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of a film in an exported picture, so that its caption stays in proportion."""
     scale = min(max(1.0, _SMALLEST / max(shape)), _LARGEST / max(shape))
     return max(96, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _with_caption(picture: Picture, lines: list[str]) -> Picture:
+def with_caption(picture: Picture, lines: list[str]) -> Picture:
+    """The picture with lines of text below it."""
     step = _TEXT_PX + 6
     strip = np.zeros((step * len(lines) + 10, picture.shape[1], 3), np.uint8)
     for i, line in enumerate(lines):
-        _write(strip, line, (8, 6 + step * i + _TEXT_PX), TEXT if i == 0 else QUIET)
+        write(strip, line, (8, 6 + step * i + _TEXT_PX), TEXT if i == 0 else QUIET)
     return np.vstack([picture, strip])
 
 
-def _write(picture: Picture, text: str, corner: tuple[int, int], colour: Rgb) -> None:
+def write(picture: Picture, text: str, corner: tuple[int, int], colour: Rgb) -> None:
     """Write text in place; `corner` is the left end of its base line (x, y)."""
     room = picture.shape[1] - corner[0] - 4
     font = cv2.FontFace("sans")
@@ -181,5 +183,6 @@ def _write(picture: Picture, text: str, corner: tuple[int, int], colour: Rgb) ->
     cv2.putText(picture, text, corner, colour, font, size, 400, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1_000_000))
 
 
-def _resize(values: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:
+def resize(values: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:
+    """Values on another grid of rows and columns; `interpolation` is one of OpenCV's."""
     return np.asarray(cv2.resize(values, size[::-1], interpolation=interpolation), np.float32)

@@ -43,7 +43,7 @@ def read(files: Sequence[bytes], progress: Progress = lambda share: None) -> Rea
     if 0 < halted[0] < halted[1]:
         study = replace(study, notes=(*study.notes, Note("doubt", words.read_until(*halted))))
     failures = tuple(Failure(f.number, f.error, f.reference or report(f.error)) for f in study.failures)
-    return Reading(Study(study.series, failures, study.notes), headers)
+    return Reading(replace(study, failures=failures), headers)
 
 
 def upload_panel(case: Case, routed: Sequence[Row]) -> Panel:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from medimg_core.io.deidentify import count_identifying, patient_header, series_group
-from medimg_core.io.dicom import attributes, pixels
+from medimg_core.io.dicom import attributes, pixels, segmentation
 from medimg_core.io.dicom.layout import ENCODINGS, Layout, judge
 from medimg_core.io.dicom.source import parse, quiet
 from medimg_core.io.dicom.values import Dataset, Frame, text
-from medimg_core.io.opened import OpenedFile, with_digest
+from medimg_core.io.opened import OpenedFile, OpenedSegmentation, with_digest
 from medimg_core.types import Image, Note
 
 __all__ = ["open_dicom", "quiet"]
@@ -27,9 +27,12 @@ def open_dicom(data: bytes | memoryview) -> OpenedFile:
         MedImgError: as the modules of this package say; also from `images`, for a damaged frame.
     """
     notes: list[Note] = []
+    segmentation.refuse_too_many_items(data)
     dataset = parse(data, notes)
     layout = judge(dataset)
     _look_for_doubts(dataset, notes)
+    if segmentation.is_segmentation(dataset):
+        return _segmentation(dataset, layout, notes)
     return OpenedFile(
         encoding=ENCODINGS[layout.syntax],
         images=_images(dataset, layout, notes),
@@ -38,6 +41,19 @@ def open_dicom(data: bytes | memoryview) -> OpenedFile:
         patient=patient_header(dataset),
         removed=count_identifying(dataset),
         notes=notes,
+    )
+
+
+def _segmentation(dataset: Dataset, layout: Layout, notes: list[Note]) -> OpenedFile:
+    header = segmentation.read_header(dataset, layout, notes)
+    marks = segmentation.marks(dataset, layout, header, notes)
+    return OpenedFile(
+        encoding=ENCODINGS[layout.syntax],
+        images=iter(()),
+        frames=layout.frames,
+        removed=count_identifying(dataset),
+        notes=notes,
+        segmentation=OpenedSegmentation(marks, layout.rows, layout.columns, header.model),
     )
 
 
@@ -63,5 +79,7 @@ def _look_for_doubts(dataset: Dataset, notes: list[Note]) -> None:
         notes.append(Note("doubt", "The image was compressed with loss; fine detail may be missing."))
     if text(dataset, "BurnedInAnnotation").upper() == "YES":
         notes.append(Note("doubt", "The header says that text is burned into the pixels; it may name the patient."))
+    if text(dataset, "SOPClassUID") in segmentation.SOP_CLASSES and not segmentation.is_segmentation(dataset):
+        notes.append(Note("doubt", "The header calls this a segmentation but lists no segments; it opens as images."))
     if any((group, 0x3000) in dataset for group in _OVERLAYS):
         notes.append(Note("doubt", "The file holds an overlay drawing, which is not shown."))
