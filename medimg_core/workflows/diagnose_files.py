@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from medimg_core.catalog import ModelCard, open_answering
-from medimg_core.errors import BadRequest, MedImgError
+from medimg_core.errors import BadRequest, MedImgError, OutlinesOnly
 from medimg_core.inference import Answer, gate, predict
 from medimg_core.io import read_files
 from medimg_core.types import GateVerdict, Image, Region, Spacing, Statement
@@ -125,8 +125,8 @@ def diagnose_image(
 
 
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
-    """The object of an image that could not be read or computed."""
-    return _object(opened, "error", str(error), card)
+    """The object of an image that could not be read or computed, or of a file that is read and holds none."""
+    return _object(opened, "refused" if isinstance(error, OutlinesOnly) else "error", str(error), card)
 
 
 def refused(opened: Opened, verdict: GateVerdict, card: ModelCard | None, seconds: float | None = None) -> Json:
