@@ -201,6 +201,7 @@ def _predict(options: argparse.Namespace) -> int:
     warm_up()  # the decoding process starts while the rest is imported
     from medimg_core.inference.engine import choose_engine
     from medimg_core.workflows import diagnose_files as files
+    from medimg_core.workflows import series_files
 
     choose_engine()  # an engine that there is not is told once and not for every image
     cards = files.choose_models(options.model)
@@ -208,18 +209,26 @@ def _predict(options: argparse.Namespace) -> int:
     if options.box is not None:
         _say("No installed model asks for a box; --box is not used.")
     by_name = {card.name: card for card in cards}
-    progress, failures = Progress("Images answered"), 0
+    progress, failures, series = Progress("Images answered"), 0, series_files.SeriesFiles(cards)
     for done, opened in enumerate(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), 1):
+        told: list[files.Told] = []
         for result in files.diagnose_image(
-            opened, cards, options.population, options.out, routed=options.model == "auto"
+            opened, cards, options.population, options.out, routed=options.model == "auto", told=told.append
         ):
             failures += result["status"] != "ok"
             if options.json:
                 _print(result)
             else:
                 print(files.sentence(result, by_name.get(result["model"])), flush=True)
+        series.add(opened, told)
         progress.count(done)
     progress.close()
+    for found, result in series.results():
+        failures += result["status"] != "ok"
+        if options.json:
+            _print(result)
+        else:
+            print(series_files.sentence(found, result), flush=True)
     return SOME_FAILED if failures else DONE
 
 

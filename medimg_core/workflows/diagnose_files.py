@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,6 +19,9 @@ from medimg_core.workflows.route import Routed, models, route
 
 Json = dict[str, Any]
 
+Told = tuple[ModelCard, Answer | MedImgError]
+"""A model, and what it said to an image or what went wrong."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
@@ -28,6 +31,7 @@ class Opened:
         file: the path as given; in folders and archives with the member's own path behind it.
         index: number of the image within its file, from 0; None where the file could not be read.
         frames: images in the file.
+        group: shared by images that may be slices of one series; empty for an image of its own.
     """
 
     file: str
@@ -35,6 +39,7 @@ class Opened:
     image: Image | None
     frames: int = 0
     error: MedImgError | None = None
+    group: str = ""
 
 
 def choose_models(name: str) -> tuple[ModelCard, ...]:
@@ -69,7 +74,9 @@ def open_paths(paths: Sequence[str], spacing: Spacing | None = None) -> Iterator
             yield Opened(file, None, None, error=result.error)
         for index, image in enumerate(result.images):
             known = image if image.spacing is not None or spacing is None else replace(image, spacing=spacing)
-            yield Opened(file, index, known, len(result.images))
+            frames = len(result.images)
+            group = f"file {result.number}" if frames > 1 else result.group
+            yield Opened(file, index, known, frames, group=group)
 
 
 def _as_given(label: str, paths: Sequence[str]) -> str:
@@ -88,6 +95,7 @@ def diagnose_image(
     masks: Path | None = None,
     *,
     routed: bool = False,
+    told: Callable[[Told], None] = lambda heard: None,
 ) -> list[Json]:
     """One object for each model.
 
@@ -96,6 +104,7 @@ def diagnose_image(
             a model stands for all of them.
         population: id for the cards that know it.
         masks: folder for the masks of regions, 0/255 PNG on the source grid; not written where None.
+        told: hears every model's answer, refusal or failure as it is.
     """
     if opened.image is None:
         return [failed(opened, opened.error)]
@@ -115,8 +124,10 @@ def diagnose_image(
         try:
             answer = predict(opened.image, card, chosen, verdict=verdict)
         except MedImgError as error:
+            told((card, error))
             results.append(failed(opened, error, card))
             continue
+        told((card, answer))
         said = answer.prediction
         results.append(
             refused(opened, said.gate, card, said.seconds) if said.refused else answered(opened, answer, card, masks)
@@ -126,14 +137,14 @@ def diagnose_image(
 
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
     """The object of an image that could not be read or computed, or of a file that is read and holds none."""
-    return _object(opened, "refused" if isinstance(error, OutlinesOnly) else "error", str(error), card)
+    return bare_object(opened, "refused" if isinstance(error, OutlinesOnly) else "error", str(error), card)
 
 
 def refused(opened: Opened, verdict: GateVerdict, card: ModelCard | None, seconds: float | None = None) -> Json:
     """The object of an image that the input check refused, for one model or for all; it holds no probability."""
     reason = " ".join([gate.headline(verdict, card), *verdict.reasons, gate.next_step(verdict, card)])
     return {
-        **_object(opened, "refused", reason, card),
+        **bare_object(opened, "refused", reason, card),
         "gate": {"passed": False, "kind": verdict.kind, "reasons": list(verdict.reasons)},
         "seconds": None if seconds is None else round(seconds, 6),
     }
@@ -145,7 +156,7 @@ def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None
     point, spread = said.operating_point, said.interval
     fit = {p.id: p.fit_for_use for p in card.populations}
     return {
-        **_object(opened, "ok", " ".join(said.gate.reasons), card),
+        **bare_object(opened, "ok", " ".join(said.gate.reasons), card),
         "scores": dict(said.scores),
         "decision": said.decision,
         "grade": card.class_ids.index(said.decision) if card.form == "grade" and said.decision else None,
@@ -187,7 +198,7 @@ def _region(opened: Opened, region: Region, card: ModelCard, masks: Path | None)
     return {"kind": region.kind, "label": region.label, "score": region.score, "box": box, "mask": mask}
 
 
-def _object(opened: Opened, status: str, reason: str, card: ModelCard | None) -> Json:
+def bare_object(opened: Opened, status: str, reason: str, card: ModelCard | None) -> Json:
     """All keys in the order of the contract; those that only an answer has are empty."""
     ref = card.ref if card is not None else None
     return {

@@ -44,19 +44,38 @@ class Bag:
     """One series: all slices of a patient (or block of patients) in order.
 
     Attributes:
-        x: features and logit of every slice, float32 `[S, F + 1]`.
+        x: every slice, projected (`align.Projection`), float32 `[S, P]`.
+        logits: the slice classifier's own, on the scale of the shipped one, float32 `[S]`.
         slices: which slices are labelled positive, bool `[S]`; the series is positive where any is.
     """
 
     patient: str
     split: str
     x: FloatArray
+    logits: FloatArray
     slices: MaskArray
 
     @property
     def positive(self) -> bool:
         """Whether any slice is."""
         return bool(self.slices.any())
+
+
+def bags(records: Sequence[Record], x: FloatArray, logits: FloatArray) -> tuple[Bag, ...]:
+    """Slices as series, by patient; in the order of the column `slice`, else of the manifest.
+
+    Args:
+        x, logits: `[N, P]` and `[N]` in the order of the records.
+    """
+    members: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        members.setdefault(record.patient, []).append(i)
+    found = []
+    for patient, index in members.items():
+        order = sorted(index, key=lambda i: float(records[i].value("slice") or 0))
+        positive = np.array([records[i].positive for i in order], np.bool_)
+        found.append(Bag(patient, records[order[0]].split, x[order], logits[order], positive))
+    return tuple(found)
 
 
 def shipped(card: ModelCard, records: Sequence[Record], cache: Path, progress: Progress) -> Features:

@@ -1,0 +1,147 @@
+"""Where the slices of a series lie: their order, what does not belong to them, gaps, doubles, how much is covered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from medimg_core.catalog import SeriesCard
+from medimg_core.io.series import plane
+from medimg_core.types import Image
+
+_SAME_PLACE_MM = 0.01
+_GAP = 1.5
+"""Times the median distance."""
+
+_AGE_YEARS = 1.01
+"""Ages of one examination differ by a birthday at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the header tells of a slice's place.
+
+    Attributes:
+        mm: along the normal of its plane, seen from feet, right or front whichever the plane faces; None if unknown.
+        plane: what slices of one stack share.
+        digest: of the pixels.
+    """
+
+    mm: float | None
+    plane: tuple[object, ...]
+    digest: str
+    sex: str | None = None
+    age_years: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Slices in order.
+
+    Attributes:
+        places: numbers of the slices at each place, in the order of the places; slices of another stack are left out.
+        notes: doubts.
+        refusal: why these slices get no common answer, and the next step; else empty.
+    """
+
+    places: tuple[tuple[int, ...], ...]
+    notes: tuple[str, ...] = ()
+    refusal: tuple[str, ...] = field(default=())
+
+
+def where(image: Image) -> Where:
+    """The place of a slice, the same whether the scan went feet first or head first."""
+    mm = None
+    if image.position is not None and image.orientation is not None:
+        normal = np.cross(image.orientation[:3], image.orientation[3:])
+        if normal[np.abs(normal).argmax()] < 0:
+            normal = -normal
+        mm = float(normal @ np.asarray(image.position))
+    return Where(mm, plane(image) if mm is not None else (), image.digest, image.sex, image.age_years)
+
+
+def arrange(slices: Sequence[Where], rule: SeriesCard) -> Stack:
+    """Order slices and say what is wrong with them."""
+    refusal = _several_patients(slices)
+    stacks = Counter(one.plane for one in slices)
+    largest = max(stacks, key=lambda own: stacks[own]) if stacks else ()
+    own = [i for i, one in enumerate(slices) if one.plane == largest]
+    notes = []
+    if len(own) < len(slices):
+        notes.append(
+            f"The slices are of {len(stacks)} stacks that differ in direction, matrix or kind: {len(own)} of the "
+            f"largest were used, {len(slices) - len(own)} left out. Give each series by itself."
+        )
+    places = _places(slices, own)
+    known = [mm for place in places if (mm := slices[place[0]].mm) is not None]
+    notes += [*_doubles(slices, places), *_distances(known, rule), *_count(len(places), rule)]
+    return Stack(tuple(places), tuple(notes), refusal)
+
+
+def _several_patients(slices: Sequence[Where]) -> tuple[str, ...]:
+    sexes = {one.sex for one in slices if one.sex}
+    ages = [one.age_years for one in slices if one.age_years is not None]
+    if len(sexes) < 2 and (not ages or max(ages) - min(ages) < _AGE_YEARS):
+        return ()
+    return (
+        "These slices are of more than one patient: sex or age in their headers differ.",
+        "Load the series of each patient by itself; the answers to the single slices stand.",
+    )
+
+
+def _places(slices: Sequence[Where], own: Sequence[int]) -> list[tuple[int, ...]]:
+    """Slices by place; those without one stay in order, and the same picture twice is one place."""
+    if any(slices[i].mm is None for i in own):
+        pictures: dict[str, list[int]] = {}
+        for i in own:
+            pictures.setdefault(slices[i].digest or str(i), []).append(i)
+        return [tuple(group) for group in pictures.values()]
+    places: list[list[int]] = []
+    before = -np.inf
+    for i in sorted(own, key=lambda i: (slices[i].mm or 0.0, i)):
+        mm = slices[i].mm or 0.0
+        if mm - before < _SAME_PLACE_MM:
+            places[-1].append(i)
+        else:
+            places.append([i])
+            before = mm
+    return [tuple(group) for group in places]
+
+
+def _doubles(slices: Sequence[Where], places: Sequence[tuple[int, ...]]) -> Iterator[str]:
+    doubled = [place for place in places if len(place) > 1]
+    if not doubled:
+        return
+    what = "One slice position occurs" if len(doubled) == 1 else f"{len(doubled)} slice positions occur"
+    yield f"{what} more than once; slices of one position count once together."
+    if sum(len({slices[i].digest for i in place}) > 1 for place in doubled) > len(places) / 3:
+        yield "Slices of one position differ: two scans of this stack may be mixed. Give each by itself."
+
+
+def _distances(known: Sequence[float], rule: SeriesCard) -> Iterator[str]:
+    """Gaps, and a part in place of a whole; nothing where places are not known."""
+    if len(known) < 2:
+        return
+    steps = np.diff(known)
+    usual = float(np.median(steps))
+    for index in np.flatnonzero(steps > _GAP * usual)[:3]:
+        missing = max(1, round(steps[index] / usual) - 1)
+        what = "one slice seems" if missing == 1 else f"{missing} slices seem"
+        yield f"Gap: {what} to be missing between slices {index + 1} and {index + 2} of the sorted series."
+    covered = known[-1] - known[0] + usual
+    if rule.whole_mm is not None and covered < rule.whole_mm:
+        yield (
+            f"Only a part of an examination: the slices cover {covered:.0f} mm, a whole one {rule.whole_mm:.0f} mm or "
+            "more. What lies outside was not seen."
+        )
+
+
+def _count(n: int, rule: SeriesCard) -> Iterator[str]:
+    fewest, most = rule.slices
+    if n < fewest:
+        yield f"Fewer slices ({n}) than any series that the model learned from ({fewest} to {most})."
+    if n > most:
+        yield f"More slices ({n}) than any series that the model learned from ({fewest} to {most})."
