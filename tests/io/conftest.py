@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from medimg_core.errors import OutlinesOnly
 from medimg_core.io import FileResult, Pool, read_file
-from medimg_core.types import Image
+from medimg_core.types import Image, Segmentation
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,17 @@ def only(read: Callable[[bytes], FileResult]) -> Callable[[bytes], Image]:
         return found
 
     return image
+
+
+@pytest.fixture
+def segmentation(read: Callable[[bytes], FileResult]) -> Callable[[bytes], Segmentation]:
+    """The segmentation of one file that holds one."""
+
+    def found(data: bytes) -> Segmentation:
+        result = read(data)
+        assert result.segmentation is not None, result.error
+        assert isinstance(result.error, OutlinesOnly)
+        assert not result.images
+        return result.segmentation
+
+    return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import imagecodecs
 import numpy as np
 from PIL import Image as Pillow
-from pydicom import uid
+from pydicom import dcmread, uid
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -77,6 +78,13 @@ def written(ds: Dataset) -> bytes:
     with disable_value_validation():
         ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def changed(data: bytes, change: Callable[[Dataset], object]) -> bytes:
+    """The file with its data set changed in place, written again without any check."""
+    ds = dcmread(io.BytesIO(data))
+    change(ds)
+    return written(ds)
 
 
 def dicom(pixels: np.ndarray | None = None, syntax: str = uid.ExplicitVRLittleEndian, **attributes: Any) -> bytes:
