@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medimg_core.types import FloatArray, Image
+from medimg_core.types import FloatArray, Image, MaskArray
 
 MODELS = Path(__file__).resolve().parent / "data"
 """The folder that holds both; set `MEDIMG_MODELS` to it."""
@@ -29,6 +29,12 @@ FORMS = Path(__file__).resolve().parent / "data_forms"
 
 `tests/make_tiny_forms.py` makes it.
 """
+
+OUTLINES = Path(__file__).resolve().parent / "data_outlines"
+"""The folder with `tiny_outline`, which `tests/make_tiny_outlines.py` makes."""
+
+TINY_OUTLINE = OUTLINES / "tiny_outline"
+"""Outlines the fields (`lungs`) and the blob (`lesion`) of drawn films, and measures the blob; gives no answer."""
 
 
 def film_pixels(seed: int, strength: float, size: tuple[int, int] = (180, 220)) -> tuple[FloatArray, tuple[int, int]]:
@@ -50,6 +56,20 @@ def film_pixels(seed: int, strength: float, size: tuple[int, int] = (180, 220)) 
     film += draw.normal(0, 0.04, size).astype(np.float32)
     place = (int(centre[0] * size[0]), int(centre[1] * size[1]))
     return np.clip(film * 255, 0, 255).astype(np.float32), place
+
+
+def film_masks(seed: int, strength: float, size: tuple[int, int] = (180, 220)) -> dict[str, MaskArray]:
+    """What is true of `film_pixels`: bool `[H, W]` of both fields (`lungs`) and of the blob (`lesion`), which ends at
+    half of its height; without strength there is none.
+    """
+    draw = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
+    y, x = rows / size[0], columns / size[1]
+    shift = draw.normal(0, 0.02, 2)
+    fields = [((x - side - shift[0]) / 0.17) ** 2 + ((y - 0.5 - shift[1]) / 0.36) ** 2 < 1 for side in (0.3, 0.7)]
+    centre = draw.uniform(0.3, 0.7), draw.choice((0.3, 0.7)) + draw.uniform(-0.06, 0.06)
+    near = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 2 * np.log(2) * 0.06**2
+    return {"lungs": fields[0] | fields[1], "lesion": near & (strength > 0)}
 
 
 def synthetic_film(seed: int = 0, strength: float = 0.4, **attributes: object) -> Image:

@@ -17,6 +17,7 @@ from medimg_core.catalog.card import (
     StatementCard,
     StatementFit,
     Structure,
+    TruthRule,
     form_of,
 )
 from medimg_core.catalog.files import evaluation, hashes, read_verified, write_hashes
@@ -45,6 +46,7 @@ __all__ = [
     "StatementCard",
     "StatementFit",
     "Structure",
+    "TruthRule",
     "allowed",
     "damaged_models",
     "evaluation",

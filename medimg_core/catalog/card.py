@@ -26,6 +26,23 @@ says nothing of the image as a whole and only outlines or boxes something in it.
 
 
 @dataclass(frozen=True, slots=True)
+class TruthRule:
+    """Which pixels of a stored mask, the truth of a manifest, belong to a structure.
+
+    Attributes:
+        values: grey levels or palette entries; empty takes all but zero.
+        side: `left` or `right` half of the picture to which a value without a side belongs (see `sideless`).
+        sideless: values that several structures share; each connected part goes to the one on whose half it lies.
+        where: column -> values of the rows in which the structure was outlined at all; empty means all rows.
+    """
+
+    values: tuple[int, ...] = ()
+    side: str = ""
+    sideless: tuple[int, ...] = ()
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Structure:
     """What is outlined or boxed.
 
@@ -38,6 +55,7 @@ class Structure:
         of: structures that this one is made of; it has no output of its own.
         quality: offset and slope that turn the Dice a network expects of itself into the one measured on val; of boxes
             those that turn the logit of the score into that of the chance that the box is true.
+        truth: how masks are read when the model is measured; of no use to a structure made of others.
     """
 
     id: str
@@ -47,6 +65,7 @@ class Structure:
     single: bool = False
     of: tuple[str, ...] = ()
     quality: tuple[float, float] = (0.0, 1.0)
+    truth: TruthRule = TruthRule()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from medimg_core.catalog.card import (
     StatementCard,
     StatementFit,
     Structure,
+    TruthRule,
 )
 from medimg_core.errors import ModelUnavailable
 from medimg_core.types import InputSpec, OperatingPoint, Window
@@ -83,12 +84,21 @@ def _input(raw: Mapping[str, Any]) -> InputSpec:
 
 def _places(raw: Mapping[str, Any], own: InputSpec) -> PlacesCard:
     """The table `places`; without an input of its own it takes the card's."""
-    structures = tuple(
-        Structure(**{**s, "of": tuple(s.get("of", ())), "quality": tuple(s.get("quality", (0.0, 1.0)))})
-        for s in raw["structures"]
-    )
+    structures = tuple(_structure(s) for s in raw["structures"])
     spec = _input(raw["input"]) if "input" in raw else own
     return PlacesCard(**{**raw, "structures": structures, "input": spec})
+
+
+def _structure(raw: Mapping[str, Any]) -> Structure:
+    quality = tuple(raw.get("quality", (0.0, 1.0)))
+    return Structure(**{**raw, "of": tuple(raw.get("of", ())), "quality": quality, "truth": _truth(raw)})
+
+
+def _truth(raw: Mapping[str, Any]) -> TruthRule:
+    table = raw.get("truth", {})
+    where = {column: tuple(values) for column, values in table.get("where", {}).items()}
+    lists = {name: tuple(table[name]) for name in ("values", "sideless") if name in table}
+    return TruthRule(**{**table, **lists, "where": where})
 
 
 _POINTS: tuple[Literal["rule_out", "balanced", "rule_in"], ...] = ("rule_out", "balanced", "rule_in")

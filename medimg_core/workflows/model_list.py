@@ -7,18 +7,30 @@ from typing import Any
 
 from medimg_core.catalog import ModelCard, evaluation
 
-HEADLINES = {"yes_no": ("auroc", "AUROC"), "one_of": ("accuracy", "accuracy"), "grade": ("kappa_quadratic", "kappa")}
+HEADLINES = {
+    "yes_no": ("auroc", "AUROC"),
+    "one_of": ("accuracy", "accuracy"),
+    "grade": ("kappa_quadratic", "kappa"),
+    "places": ("dice", "Dice"),
+}
 """Form -> the figure that stands for a model, and its name."""
+
+PLACES = {"outline": ("dice", "Dice"), "boxes": ("ap50", "AP50")}
+"""Kind of places -> the figure that stands for them, and its name."""
 
 
 def describe(card: ModelCard) -> dict[str, Any]:
-    """Name, task, modality, classes, input, headline figure with interval, and where the model is fit for use.
+    """Name, task, modality, classes, structures, input, headline figure with interval, and where it is fit for use.
 
-    The headline (`HEADLINES`) is that of the test set of the card's default population.
+    The headline (`HEADLINES`) is that of the test set of the card's default population; of a model that only outlines
+    it is the Dice of its first structure. A model that answers and outlines has that figure under `places`.
     """
-    sets = evaluation(card).get("test_sets", {})
     home = card.population(chosen=card.default_population)[0].test_set if card.populations else ""
-    figure = sets.get(home, {}).get("metrics", {}).get(HEADLINES[card.form][0])
+    places = None if card.places is None else _places(card, home)
+    if card.answers or places is None:
+        headline = _headline(evaluation(card).get("test_sets", {}), home, HEADLINES[card.form][0])
+    else:
+        headline = places["headline"]
     return {
         "name": card.name,
         "version": card.version,
@@ -29,8 +41,10 @@ def describe(card: ModelCard) -> dict[str, Any]:
         "modality": card.modality,
         "baseline": card.baseline,
         "classes": list(card.class_ids),
-        "positive": card.class_ids[card.positive],
+        "positive": card.class_ids[card.positive] if card.answers else None,
         "statements": [statement.id for statement in card.statements],
+        "structures": [] if card.places is None else [structure.id for structure in card.places.structures],
+        "places": places,
         "takes": list(card.takes),
         "input": {
             "height": card.input.height,
@@ -39,30 +53,54 @@ def describe(card: ModelCard) -> dict[str, Any]:
             "fit": card.input.fit,
             "normalisation": card.input.normalisation,
         },
-        "headline": None
-        if figure is None
-        else {"metric": HEADLINES[card.form][0], "test_set": home, **figure, "n": sets[home]["n"]},
+        "headline": headline,
         "fit_for_use": {p.id: p.fit_for_use for p in card.populations},
         "licence": card.licence,
     }
 
 
+def _places(card: ModelCard, home: str) -> dict[str, Any]:
+    """How a model outlines or boxes, and the figure that stands for that."""
+    assert card.places is not None
+    places, sets = card.places, evaluation(card).get("places", {}).get("test_sets", {})
+    return {
+        "kind": places.kind,
+        "measures": places.measure or None,
+        "needs_box": places.needs_box,
+        "context": places.context,
+        "headline": _headline(sets, home if home in sets else next(iter(sets), ""), PLACES[places.kind][0]),
+    }
+
+
+def _headline(sets: Mapping[str, Any], home: str, metric: str) -> dict[str, Any] | None:
+    figure = sets.get(home, {}).get("metrics", {}).get(metric)
+    return None if figure is None else {"metric": metric, "test_set": home, **figure, "n": sets[home]["n"]}
+
+
 def sentence(described: Mapping[str, Any]) -> str:
     """One line for a reader at a terminal."""
-    figure = described["headline"]
     fit = [name for name, good in described["fit_for_use"].items() if good]
-    headline = "input check, gives no answer of its own" if described["task"] == "gate" else "no figure"
-    if figure is not None:
-        spread = f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
-        headline = f"{HEADLINES[described['form']][1]} {spread}, n {figure['n']}, {figure['test_set']}"
+    gate, places = described["task"] == "gate", described["places"]
+    headline = "input check, gives no answer of its own" if gate else _figure(described["headline"])
     parts = [
         f"{described['name']} {described['version']}",
         f"{described['task']}, {described['modality']}",
-        "/".join(described["classes"]),
+        "/".join(described["classes"] or described["structures"]),
         f"{described['input']['height']} x {described['input']['width']} px",
         headline,
     ]
+    if places is not None and described["classes"]:
+        verb = "boxes" if places["kind"] == "boxes" else "outlines"
+        parts.append(f"{verb} {'/'.join(described['structures'])}: {_figure(places['headline'])}")
     if described["fit_for_use"]:
         parts.append(f"fit for use: {', '.join(fit) or 'nowhere'}")
     parts.append(f"licence of the data: {described['licence']}")
     return "; ".join([*parts, *(["baseline"] if described["baseline"] else [])])
+
+
+def _figure(figure: Mapping[str, Any] | None) -> str:
+    if figure is None:
+        return "no figure"
+    title = dict([*HEADLINES.values(), *PLACES.values()])[figure["metric"]]
+    spread = f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+    return f"{title} {spread}, n {figure['n']}, {figure['test_set']}"

@@ -6,6 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from places_contract import (
+    check_places_card,
+    check_places_evaluation,
+    check_places_files,
+    check_places_golden,
+    check_regions,
+)
 
 from medimg_core import catalog
 from medimg_core.catalog import LICENCES, ModelCard, Population
@@ -42,8 +49,10 @@ def check_files(card: ModelCard) -> None:
 
 def check_card(card: ModelCard) -> None:
     """Numbers and words on the card are possible."""
-    assert 0 <= card.positive < len(card.classes)
-    assert len(set(card.class_ids)) == len(card.classes) >= 2
+    assert card.answers or card.places is not None
+    if card.answers:
+        assert 0 <= card.positive < len(card.classes)
+        assert len(set(card.class_ids)) == len(card.classes) >= 2
     assert card.licence in LICENCES
     assert all(c.title and c.meaning for c in card.classes)
     for name in ("intended_use", "population", "not_for", "limits"):
@@ -85,6 +94,9 @@ def _check_outputs(card: ModelCard) -> None:
 
 
 def _check_population(card: ModelCard, population: Population) -> None:
+    if not card.answers:
+        assert (population.steps, dict(population.statements), dict(population.conformal)) == ((), {}, {})
+        return
     thresholds = [point.threshold for point in population.operating_points]
     assert thresholds == sorted(thresholds)
     assert all(0 < t < 1 for t in thresholds)
@@ -105,7 +117,7 @@ def _check_population(card: ModelCard, population: Population) -> None:
 def check_evaluation(card: ModelCard) -> None:
     """Every population is described by a measured test set, with the shortcuts that could have answered alone."""
     measured = catalog.evaluation(card)["test_sets"]
-    for population in card.populations:
+    for population in card.populations if card.answers else ():
         assert population.test_set in measured
     for test_set in measured.values():
         rows = test_set["predictions"]
@@ -210,11 +222,11 @@ def check_noise(card: ModelCard) -> None:
             assert verdict.reasons
 
 
-def holds_16_bits(card: ModelCard) -> bool:
-    """Whether the LiteRT file stores 16-bit weights."""
+def holds_16_bits(card: ModelCard, network: str = "model") -> bool:
+    """Whether the LiteRT file of a network stores 16-bit weights."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(card.folder / "model.tflite"))
+    interpreter = Interpreter(str(card.folder / f"{network}.tflite"))
     return any(tensor["dtype"] == np.float16 for tensor in interpreter.get_tensor_details())
 
 
@@ -227,11 +239,19 @@ def check_all(card: ModelCard, *, shipped: bool = True) -> None:
     check_files(card)
     check_card(card)
     check_evaluation(card)
-    runtime = LiteRTRuntime(card)
-    check_golden(card, runtime, None if holds_16_bits(card) else FLOAT32)
-    check_head(card, runtime)
-    check_maps(card, runtime)
-    check_answers(card, runtime)
+    if card.answers:
+        runtime = LiteRTRuntime(card)
+        check_golden(card, runtime, None if holds_16_bits(card) else FLOAT32)
+        check_head(card, runtime)
+        check_maps(card, runtime)
+        check_answers(card, runtime)
+    if card.places is not None:
+        check_places_files(card)
+        check_places_card(card)
+        check_places_evaluation(card)
+        stem = card.places.network
+        check_places_golden(card, LiteRTRuntime(card, stem), float16=holds_16_bits(card, stem))
+        check_regions(card)
     if shipped:
         check_noise(card)
 

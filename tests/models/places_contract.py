@@ -1,0 +1,184 @@
+"""What every model folder that outlines or boxes must keep: its golden places, and regions that lie in the picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from medimg_core import catalog
+from medimg_core.catalog import ModelCard, PlacesCard
+from medimg_core.inference.measures import kinds
+from medimg_core.inference.places import look
+from medimg_core.inference.runtime import Runtime
+from medimg_core.types import FloatArray, Image, Region, Spacing
+
+FLOAT32 = 1e-3
+"""Largest difference of a logit from the exported network's, relative to the largest (at least 1)."""
+
+FLOAT16_MEAN, FLOAT16_DICE = 2e-3, 0.98
+"""With 16-bit weights: largest mean difference of a probability, least Dice between both outlines of drawn blobs."""
+
+FLOAT16_SCORE = 2e-3
+"""With 16-bit weights: largest difference of the score of a box."""
+
+LABELS = {"lung_right", "lung_left", "lungs", "heart", "left_ventricle", "myocardium", "left_atrium", "head", "tumour"}
+LABELS |= {"lesion", "nodule", "fracture", "microaneurysm", "haemorrhage", "hard_exudate", "soft_exudate", "optic_disc"}
+UNITS = {"", "mm", "mm2", "ml", "px", "px2", "%", "weeks"}
+
+
+def golden_file(places: PlacesCard) -> str:
+    """The golden inputs and outputs of the network that outlines."""
+    return "golden.npz" if places.network == "model" else f"golden_{places.network}.npz"
+
+
+def check_places_files(card: ModelCard) -> None:
+    """The network that outlines has its own files where it is not the one that answers."""
+    places = _places(card)
+    needed = {f"{places.network}.keras", f"{places.network}.tflite", golden_file(places)}
+    assert needed <= set(catalog.hashes(card))
+
+
+def check_places_card(card: ModelCard) -> None:
+    """What the card says about structures, measures and truth is possible."""
+    places = _places(card)
+    ids = [structure.id for structure in places.structures]
+    assert len(set(ids)) == len(ids) >= 1
+    assert set(ids) <= LABELS
+    assert all(structure.title for structure in places.structures)
+    own = {structure.id for structure in places.outputs}
+    for structure in places.structures:
+        assert 0 < structure.threshold < 1
+        assert 0 <= structure.smallest < 0.1
+        assert set(structure.of) <= own
+        assert structure.truth.side in ("", "left", "right")
+        assert structure.truth.side or not structure.truth.sideless
+    assert places.measure in ("", *kinds())
+    assert places.context in (0, 1)
+    assert places.window_mm >= 0
+    for fit in places.errors.values():
+        assert set(fit) == {"bias", "sd", "relative"}
+        assert fit["sd"] >= 0
+    if places.kind == "boxes":
+        assert len(places.structures) == 1
+        assert not places.measure
+
+
+def check_places_evaluation(card: ModelCard) -> None:
+    """Test sets of the places: every figure inside its interval, a row of Dice for every image."""
+    places, block = _places(card), catalog.evaluation(card)["places"]
+    assert block["test_sets"]
+    if not card.answers:
+        assert {p.test_set for p in card.populations} <= set(block["test_sets"])
+    _check_intervals(block["test_sets"])
+    if places.kind == "boxes":
+        return
+    for test_set in block["test_sets"].values():
+        assert 0 <= test_set["refused"] <= test_set["n"]
+        assert set(test_set["structures"]) == {structure.id for structure in places.outputs}
+        rows = test_set["predictions"]
+        assert {len(column) for column in rows.values()} == {test_set["n"]}
+        assert all(value is None or 0 <= value <= 1 for row in rows["dice"] for value in row)
+        assert {len(row) for row in rows["dice"]} == {len(places.outputs)}
+        assert all(figures["unit"] in UNITS for figures in test_set["measurements"].values())
+
+
+def _check_intervals(part: Any) -> None:
+    if isinstance(part, Mapping):
+        if {"value", "low", "high"} <= set(part):
+            assert part["low"] <= part["value"] <= part["high"]
+        for inner in part.values():
+            _check_intervals(inner)
+
+
+def check_places_golden(card: ModelCard, runtime: Runtime, *, float16: bool) -> None:
+    """A runtime of the network that outlines sees in the golden inputs what was seen when it was exported."""
+    places = _places(card)
+    with np.load(card.folder / golden_file(places)) as golden:
+        inputs, expected = golden["inputs"], golden["places"]
+    channels = places.input.channels * (1 + 2 * places.context)
+    assert inputs.shape[1:] == (places.input.height, places.input.width, channels)
+    assert expected.shape[-1] == (6 if places.kind == "boxes" else len(places.outputs))
+    actual = np.stack([_seen(runtime, x) for x in inputs])
+    assert actual.shape == expected.shape
+    assert np.isfinite(actual).all()
+    if not float16:
+        assert float(np.abs(actual - expected).max()) <= FLOAT32 * max(1.0, float(np.abs(expected).max()))
+        return
+    chances, wanted = (1 / (1 + np.exp(-side)) for side in (actual, expected))
+    if places.kind == "boxes":
+        assert float(np.abs(chances - wanted)[..., [0, 5]].max()) <= FLOAT16_SCORE
+        return
+    assert float(np.abs(chances - wanted).mean()) <= FLOAT16_MEAN
+    one, two = actual > 0, expected > 0
+    assert 2 * float((one & two).sum()) >= FLOAT16_DICE * float(one.sum() + two.sum())
+
+
+def _seen(runtime: Runtime, x: FloatArray) -> FloatArray:
+    found = runtime.predict(x).places
+    assert found is not None
+    return found
+
+
+def check_regions(card: ModelCard) -> None:
+    """Regions and measurements of drawn pictures and of empty ones, of any size, with and without spacing."""
+    places = _places(card)
+    for image in _pictures():
+        rows, columns = image.shape
+        box = (columns * 0.3, rows * 0.3, columns * 0.6, rows * 0.7) if places.needs_box else None
+        found = look(image, card, box=box, beside=(image, image) if places.context else ())
+        assert {region.label for region in found.regions} <= {structure.id for structure in places.structures}
+        for region in found.regions:
+            _check_region(region, image, places)
+        for said in found.measurements:
+            assert said.unit in UNITS
+            assert math.isfinite(said.value)
+            assert said.value >= 0
+            assert math.isnan(said.low) or said.low <= said.high
+            assert (said.name in places.errors) != math.isnan(said.low)
+            assert image.spacing is not None or said.unit not in ("mm", "mm2", "ml", "weeks")
+
+
+def _check_region(region: Region, image: Image, places: PlacesCard) -> None:
+    rows, columns = image.shape
+    assert 0 <= region.score <= 1
+    assert region.box is not None
+    x0, y0, x1, y1 = region.box
+    assert 0 <= x0 < x1 <= columns
+    assert 0 <= y0 < y1 <= rows
+    if places.kind == "boxes":
+        assert region.kind == "box"
+        assert region.mask is None
+        return
+    assert region.kind == "outline"
+    assert region.mask is not None
+    assert region.mask.dtype == np.bool_
+    assert region.mask.shape == image.shape
+    inside = np.zeros_like(region.mask)
+    inside[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)] = True
+    assert region.mask.any()
+    assert not (region.mask & ~inside).any()
+
+
+def _pictures() -> list[Image]:
+    """A picture of one grey, a blob, bands and noise: grey and in colour, wide, high, small."""
+    draw = np.random.default_rng(0)
+    y, x = np.mgrid[0:180, 0:240].astype(np.float32)
+    blob = 40 + 150 * np.exp(-((y - 90) ** 2 + (x - 120) ** 2) / (2 * 30**2)) + draw.normal(0, 8, y.shape)
+    bands = 100 + 80 * np.sin(x / 12) + draw.normal(0, 5, y.shape)
+    noise = draw.integers(0, 256, (97, 64, 3), dtype=np.uint8)
+    spacing = Spacing(0.5, 0.7, "typed")
+    return [
+        Image(np.zeros((64, 64), np.float32), "MONOCHROME2", "empty", spacing=spacing),
+        Image(np.full((300, 200, 3), 128, np.uint8), "RGB", "one grey"),
+        Image(np.clip(blob, 0, 255).astype(np.float32), "MONOCHROME2", "blob", spacing=spacing),
+        Image(np.clip(bands.T, 0, 255).astype(np.float32), "MONOCHROME2", "bands"),
+        Image(noise, "RGB", "noise", spacing=spacing),
+    ]
+
+
+def _places(card: ModelCard) -> PlacesCard:
+    assert card.places is not None
+    return card.places
