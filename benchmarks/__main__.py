@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, table
 
-MODULES = ("start", "reading", "prediction", "throughput", "memory", "saliency")
+MODULES = ("start", "reading", "prediction", "throughput", "memory", "saliency", "viewer")
 
 
 def main(chosen: list[str]) -> int:

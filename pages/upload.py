@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from medimg_core.ui import choose, demo, session, study, words
 from medimg_core.ui.jobs import Job
@@ -22,7 +23,7 @@ PATIENCE = 1.0
 
 
 def take_files() -> None:
-    """Begin to read what was dropped. The uploader gets a new key then, so that Streamlit lets go of the bytes."""
+    """Begin to read what was dropped. The uploader gets a new key then: it is empty again."""
     turn = st.session_state.setdefault("uploads", 0)
     space = session.workspace()
     files = st.file_uploader(
@@ -33,6 +34,7 @@ def take_files() -> None:
     )
     if files and space.jobs.get(READING) is None:
         contents = [file.getvalue() for file in files]
+        let_go([file.file_id for file in files])
         space.jobs.start(READING, "Reading", lambda progress: read(contents, progress)).done.wait(PATIENCE)
         st.session_state["uploads"] = turn + 1
         st.rerun()
@@ -41,6 +43,13 @@ def take_files() -> None:
         take(job)
     elif job is not None:
         follow(job, lambda: words.READING)
+
+
+def let_go(files: list[str]) -> None:
+    """Make Streamlit forget uploaded files, by their ids: it would keep their bytes until the browser goes."""
+    context = get_script_run_ctx()
+    for file in files if context is not None else ():
+        context.uploaded_file_mgr.remove_file(context.session_id, file)
 
 
 def take(job: Job) -> None:
@@ -63,6 +72,13 @@ def follow(job: Job, said: Callable[[], str]) -> None:
             job.stopped.set()
 
 
+def go_on() -> None:
+    """Start again with the images that are left. It holds no case, for Streamlit keeps it (see `choose`)."""
+    case = session.current()
+    if case is not None:
+        study.again(case, session.workspace())
+
+
 def all_images(case: session.Case) -> None:
     """Every image of a study with its answer, as far as they are there."""
     space = session.workspace()
@@ -75,7 +91,7 @@ def all_images(case: session.Case) -> None:
     elif len(space.lines) < count:
         with st.container(key="follow", horizontal=True, vertical_alignment="center"):
             st.html(f"<span class='mi q'>{words.STOPPED}: {study.progress_words(len(space.lines), count)}</span>")
-            st.button(words.GO_ON, key="go-on", type="tertiary", on_click=study.again, args=(case, space))
+            st.button(words.GO_ON, key="go-on", type="tertiary", on_click=go_on)
     st.html(study.table(case, space.lines))
 
 

@@ -1,4 +1,8 @@
-"""What the reader may choose about an open case: the image, and the model that is asked about it."""
+"""What the reader may choose about an open case: the image, and the model that is asked about it.
+
+Streamlit keeps the functions given to a widget as long as the session: none of them may hold a case, or its images
+would stay in memory after it was closed.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,12 @@ def image(case: Case, *, all_of_them: bool = False) -> bool:
             session.choose(wanted)
 
     options = [*([_ALL] if together else []), *range(count)]
+    named = {index: _named(case, index) for index in options}
     st.selectbox(
         "Image",
         options,
         index=0 if beside else options.index(case.chosen),
-        format_func=lambda index: _named(case, index),
+        format_func=lambda index: named[index],
         key=key,
         on_change=chosen,
         label_visibility="collapsed",
@@ -69,12 +74,12 @@ def model(case: Case) -> None:
     first = [card.name for card in routed.routed]
     names = [*first, *(name for name in titles if name not in first)]
     key = f"model-{case.number}-{case.chosen}"
-    chosen = case.model or (first[0] if first else None)
+    chosen, index = case.model or (first[0] if first else None), case.chosen
 
     def ask() -> None:
         wanted = st.session_state[key]
         session.ask(None if first and wanted == first[0] else wanted)
-        session.workspace().lines.pop(case.chosen, None)
+        session.workspace().lines.pop(index, None)
 
     st.selectbox(
         "Model",

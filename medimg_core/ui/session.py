@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import streamlit as st
 
 from medimg_core.types import Image, PatientHeader, Series, Study
+from medimg_core.ui import memory
 from medimg_core.ui.jobs import Jobs
 from medimg_core.ui.tokens import Tokens
 from medimg_core.workflows.cache import ByteCache
@@ -143,6 +144,7 @@ class Workspace:
         with self.lock:
             self.results.clear()
             self.lines.clear()
+        memory.give_back_soon()
 
     def close(self) -> None:
         """Forget everything; called when the session ends."""

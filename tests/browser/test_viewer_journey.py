@@ -138,3 +138,26 @@ def test_a_measurement_comes_back_to_the_panel_and_outlives_page_and_theme(open_
     page.locator(".frame").focus()
     page.keyboard.press("Delete")
     row.wait_for(state="detached")
+
+
+def test_a_closed_case_leaves_no_image_in_the_server(server, open_page) -> None:
+    """Two films a case, 29 MB with their files: of five cases that stay in memory 140 would be seen."""
+    page = open_page()
+    files = [
+        {"name": "film", "mimeType": "application/octet-stream", "buffer": dicom_film(seed, size=(1400, 1700))}
+        for seed in (3, 4)
+    ]
+
+    def case() -> float:
+        page.set_input_files("input[type=file]", files)
+        page.wait_for_selector("text=Read: two films.")
+        page.wait_for_function("() => document.querySelector('.mi-study')?.innerText.includes('waits') === false")
+        page.get_by_role("button", name="Close this case").click()
+        page.wait_for_selector("text=No image is open.")
+        page.wait_for_timeout(2500)  # the memory goes back beside the page, a second later
+        return float(server.memory_mb())
+
+    case()
+    first = case()
+    later = [case() for _ in range(5)]
+    assert later[-1] < first + 50, (first, later)
