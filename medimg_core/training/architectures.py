@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,9 @@ def body(network: Network, height: int, width: int, channels: int) -> Any:
     elif file is not None:
         base.load_weights(file)
     if channels > plain:
-        base = _widened(base, build_base(input_shape=(height, width, channels), **arguments))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Keras expects pictures; these are slices side by side
+            base = _widened(base, build_base(input_shape=(height, width, channels), **arguments))
     names = [layer.name for layer in base.layers]
     last = names[-1]
     for wanted in (network.cut or last, network.frozen_until or last, network.fine or last):
@@ -150,11 +153,12 @@ def body(network: Network, height: int, width: int, channels: int) -> Any:
     if network.frozen_until:
         for layer in base.layers[: names.index(network.frozen_until) + 1]:
             layer.trainable = False
-    if file is not None:
-        # The statistics belong to the pictures that the weights come from; a batch of films would spoil them.
-        for layer in base.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # The statistics belong to the pictures that the weights come from; a batch of films would spoil them.
+            # From scratch they are to be found within some hundred steps, which a memory of 0.999 outlasts.
+            layer.trainable = file is None
+            layer.momentum = 0.9
     return base
 
 

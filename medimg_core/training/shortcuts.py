@@ -41,6 +41,7 @@ _NUMBERS: Mapping[str, Callable[[Record], list[float]]] = {
     "colour": lambda r: _colour(r),
     "age": lambda r: [] if r.age is None else [r.age],
     "slice_place": lambda r: _ratio(r.columns.get("slice", ""), r.columns.get("slices", "")),
+    "diameter_mm": lambda r: [float(d)] if (d := r.columns.get("diameter_mm")) else [],
 }
 """Shortcuts that are numbers; every other name is a column of the manifest, taken as a category."""
 
@@ -51,6 +52,7 @@ _TITLES: Mapping[str, str] = {
     "file_size": "size of the file",
     "colour": "mean and spread of the colours",
     "slice_place": "place of the slice",
+    "diameter_mm": "diameter",
     "view": "view",
     "id_series": "series of the record number",
     "hardware": "metal",

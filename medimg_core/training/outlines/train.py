@@ -162,8 +162,13 @@ def as_record(record: OutlineRecord) -> Record:
         mask=record.mask,
         view=record.columns.get("view", ""),
         sex=record.columns.get("sex", ""),
+        shape=_shape(record.columns),
         columns=record.columns,
     )
+
+
+def _shape(columns: Mapping[str, str]) -> tuple[int, int] | None:
+    return (int(columns["height"]), int(columns["width"])) if columns.get("height") and columns.get("width") else None
 
 
 def _hash(answers: Sequence[OutlineAnswer]) -> str:
