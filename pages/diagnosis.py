@@ -1,4 +1,4 @@
-"""One image, one answer, the map of its evidence, and what can be held against it; a few images side by side."""
+"""One image, one answer, the map of its evidence, what is outlined and measured, and what can be held against it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
-from medimg_core.ui import answer, choose, naming, service, session, stage, steadiness, who, words
+from medimg_core.ui import answer, choose, findings, measuring, naming, service, session, stage, steadiness, who, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
@@ -35,7 +35,7 @@ def others(case: session.Case, found: Answer) -> list[Answer | None]:
 def _quietly(image: Image, told: str | None, wanted: str | None) -> Answer | None:
     """The answer to an image that the panel does not speak about; its failure is told once it does."""
     try:
-        return service.answer(image, told, wanted)
+        return service.answer(image, told, wanted) if service.answers(image, wanted) else None
     except MedImgError:
         return None
 
@@ -48,7 +48,10 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         together = choose.image(case, all_of_them=True)
         choose.model(case)
     try:
+        if not service.answers(image, case.model):
+            return outlined(case, image, left, right)
         found = service.answer(image, case.who, case.model)
+        finds = service.finds(image, case.who, case)
     except MedImgError as error:
         with left:
             stage.preview(case, "diagnosis")
@@ -62,7 +65,7 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         elif questions:
             stage.preview(case, "diagnosis")
         else:
-            measured = stage.with_map(case, found)
+            measured = stage.with_map(case, found, finds=finds)
     with right:
         if questions:
             ask(questions)
@@ -70,8 +73,29 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         panel = answer.panel(found, service.others(found))
         st.html(html(replace(panel, rows=())))
         steadiness.line(found)
-        st.html(rows_html((*panel.rows, *measured)))
-    return answer.provenance(found), "" if found.state == "refused" else naming.licence_mark(found.card)
+        rows = [row for one in finds for row in findings.short_rows(one)]
+        st.html(rows_html((*panel.rows[:1], *rows, *panel.rows[1:], *measured)))
+        measuring.controls(case, finds)
+    mark = naming.licence_mark(found.card, *(one.card for one in finds))
+    return answer.provenance(found), "" if found.state == "refused" else mark
+
+
+def outlined(case: session.Case, image: Image, left: measuring.Place, right: measuring.Place) -> tuple[str, str]:
+    """An image that models only outline; the largest of what was measured heads the panel."""
+    finds = service.finds(image, case.who, case)
+    with left:
+        measured = stage.outlines(case, image, finds)
+    with right:
+        first, *rest = finds or [None]
+        if first is None:
+            st.html(html(Panel("none", findings.DRAW_BOX, findings.WHY_BOX, rows=measured)))
+            return words.NOT_RUN, ""
+        panel = findings.panel(first)
+        more = [row for one in rest for row in findings.short_rows(one)]
+        st.html(html(replace(panel, rows=())))
+        measuring.controls(case, finds)
+        st.html(rows_html((*panel.rows, *more, *measured)))
+    return findings.provenance(first), naming.licence_mark(*(one.card for one in finds))
 
 
 def main() -> tuple[str, str]:

@@ -9,7 +9,7 @@ import streamlit as st
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import maps, naming, service, session, stage, words
+from medimg_core.ui import findings, maps, naming, service, session, stage, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job
@@ -66,6 +66,8 @@ def show(case: session.Case, image: Image, place: Any) -> tuple[str, str]:
         stage.preview(case, "explainability")
 
     try:
+        if not service.answers(image, case.model):
+            return stage.beside(Panel("none", words.NO_MAPS, findings.NO_MAPS_WHY), picture), ""
         answer = service.answer(image, case.who, case.model)
         if answer.state == "refused":
             return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture), ""

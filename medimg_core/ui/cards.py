@@ -11,7 +11,7 @@ import numpy as np
 from medimg_core.catalog import ModelCard, evaluation, hashes
 from medimg_core.metrics import rates
 from medimg_core.types import Interval
-from medimg_core.ui import naming
+from medimg_core.ui import cards_places, naming
 from medimg_core.ui.comparison import matrix
 from medimg_core.ui.figures import count
 from medimg_core.workflows.model_list import HEADLINES, describe
@@ -34,7 +34,7 @@ def fitness(card: ModelCard) -> str:
     return f"fit for use in {fit} of {len(card.populations)} populations"
 
 
-_FORMS = {"yes_no": "yes or no", "one_of": "one of several kinds", "grade": "grade"}
+_FORMS = {"yes_no": "yes or no", "one_of": "one of several kinds", "grade": "grade", "places": "outlines, measurements"}
 
 
 def overview(cards: Sequence[ModelCard]) -> str:
@@ -54,12 +54,21 @@ def _overview_row(card: ModelCard) -> str:
     use = "for comparison only" if card.baseline else fitness(card)
     warm = "" if card.baseline or any(p.fit_for_use for p in card.populations) else " class='warm'"
     return (
-        f"<tr>{name}<td class='wide'>{escape(_capital(_question(card)))}</td><td>{_FORMS[card.form]}</td>"
+        f"<tr>{name}<td class='wide'>{escape(_capital(_question(card)))}</td><td>{_form(card)}</td>"
         f"<td class='n'>{_headline(card)}</td><td{warm}>{escape(use)}</td>{licence}</tr>"
     )
 
 
+def _form(card: ModelCard) -> str:
+    """How a model answers, and whether it outlines or boxes beside that."""
+    if card.places is None or not card.answers:
+        return "boxes" if card.places is not None and card.places.kind == "boxes" else _FORMS[card.form]
+    return f"{_FORMS[card.form]}; {'boxes' if card.places.kind == 'boxes' else 'outlines'}"
+
+
 def _question(card: ModelCard) -> str:
+    if card.form == "places":
+        return naming.outlined(card)
     if card.form == "yes_no":
         return naming.subject(card)
     return naming.either([naming.lower(title) for title in naming.titles(card).values()])
@@ -101,6 +110,7 @@ def facts(card: ModelCard) -> str:
     sets: Mapping[str, Any] = file.get("test_sets", {})
     parts = [
         _measured(card, sets),
+        cards_places.facts(card),
         _plain_numbers(card, sets),
         _unsure(sets),
         _statements(card, sets),
@@ -134,6 +144,7 @@ _COLUMNS = {
     "yes_no": (("AUROC (95 %)", "auroc"),),
     "one_of": (("Accuracy (95 %)", "accuracy"), ("AUROC, mean", "auroc")),
     "grade": (("Kappa (95 %)", "kappa_quadratic"), ("AUROC", "auroc")),
+    "places": (),
 }
 """Form -> columns of the first table."""
 

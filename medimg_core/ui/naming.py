@@ -96,8 +96,16 @@ def subject(card: ModelCard) -> str:
     """What a model is asked about: `haemorrhage`, `tumour type`, `the grade of diabetic retinopathy`."""
     if card.form == "yes_no":
         return condition(card)
+    if card.form == "places":
+        return outlined(card)
     title = lower(card.title.partition(" on ")[0])
     return f"the grade of {title}" if card.form == "grade" else title
+
+
+def outlined(card: ModelCard) -> str:
+    """What a model outlines or boxes, in words: `left ventricle, myocardium and left atrium`."""
+    names = [lower(structure.title) for structure in card.places.structures] if card.places is not None else []
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def either(parts: list[str]) -> str:

@@ -41,8 +41,31 @@ class Bar:
     inside: bool = False
 
 
-Row = tuple[str, "str | Figures"]
-"""Label and text with `**bold**`, or figures."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A row that holds a small table: names on the left, figures on the right, sentences below.
+
+    Attributes:
+        head: titles of the columns; empty shows none.
+        lines: cells as text with `**bold**`.
+        more: sentences below, each on a line of its own.
+    """
+
+    lines: tuple[tuple[str, ...], ...]
+    head: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A row that holds a drawing: HTML of our own, without anything that came from a file, and a sentence below it."""
+
+    markup: str
+    more: str = ""
+
+
+Row = tuple[str, "str | Figures | Table | Drawing"]
+"""Label and text with `**bold**`, or figures, a table, a drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +183,13 @@ def _names(points: tuple[OperatingPoint, ...], places: list[float]) -> str:
     )
 
 
-def _value(value: str | Figures) -> str:
+def _value(value: str | Figures | Table | Drawing) -> str:
     if isinstance(value, str):
         return _rich(value)
+    if isinstance(value, Drawing):
+        return value.markup + (f"<div>{_rich(value.more)}</div>" if value.more else "")
+    if isinstance(value, Table):
+        return _table(value)
     cells = "".join(
         f"<div><span>{escape(f.name)}</span><b>{words.figure(f.value.value)}</b>"
         f"<span>{words.figure_range(f.value.low, f.value.high)}</span></div>"
@@ -170,6 +197,18 @@ def _value(value: str | Figures) -> str:
     )
     more = f"<div>{_rich(value.more)}</div>" if value.more else ""
     return f"<span class='q'>{escape(value.title)}</span><div class='mi-fig'>{cells}</div>{more}"
+
+
+def _table(table: Table) -> str:
+    """Cells after the first stand to the right, above each other."""
+
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        marked = (f"<{tag}{' class=n' if i else ''}>{_rich(cell)}</{tag}>" for i, cell in enumerate(cells))
+        return f"<tr>{''.join(marked)}</tr>" if cells else ""
+
+    body = line(table.head, "th") + "".join(line(cells, "td") for cells in table.lines)
+    more = "".join(f"<p class='q'>{_rich(text)}</p>" for text in table.more)
+    return (f"<table class='mi-cells'>{body}</table>" if body else "") + more
 
 
 def _rich(text: str) -> str:

@@ -10,14 +10,16 @@ from medimg_core.errors import ModelUnavailable
 from medimg_core.explain import Method, available, method, verdict
 from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
+from medimg_core.inference.places import Box
 from medimg_core.types import Image, SaliencyMap
 from medimg_core.ui import naming, pixels, session, who
 from medimg_core.ui.answer import Answer, Asked
 from medimg_core.ui.panel import Row
-from medimg_core.ui.session import Workspace
+from medimg_core.ui.session import Case, Workspace
 from medimg_core.ui.viewer import Layer
 from medimg_core.workflows.diagnose import diagnose, place, sides_of_patient, target_of
 from medimg_core.workflows.explain import explain
+from medimg_core.workflows.find import Found, correct, describe, find, outlining
 from medimg_core.workflows.route import Routed, accepted, models, route
 
 FIRST_MAP = "gradcam"
@@ -76,9 +78,64 @@ def routed_rows(image: Image | None, wanted: str | None) -> tuple[Row, ...]:
         why = " ".join((gate.headline(verdict, card), *verdict.reasons))
         return (("Models", why), ("Accepted", gate.accepted(card) if card else accepted()))
     cards = (chosen.card,) if chosen.by_reader else chosen.routed
-    subjects = " and ".join(f"**{naming.subject(card)}**" for card in cards)
+    subjects = " and ".join(f"**{naming.subject(card)}**" for card in answering(cards))
+    outlines = " and ".join(f"**{naming.outlined(card)}**" for card in outlining(cards))
+    said = [f"asked about {subjects}" if subjects else "", f"outlined: {outlines}" if outlines else ""]
+    if boxed := [card for card in cards if card.places is not None and card.places.needs_box]:
+        said.append(f"in a box that you draw: **{naming.outlined(boxed[0])}**")
     by = "You chose the model." if chosen.by_reader else f"Model: {'; '.join(card.title for card in cards)}."
-    return (("Models", f"{naming.title(verdict.kind) or 'Kind not checked'}: asked about {subjects}. {by}"),)
+    kind = naming.title(verdict.kind) or "Kind not checked"
+    return (("Models", f"{kind}: {'; '.join(part for part in said if part)}. {by}"),)
+
+
+def answering(cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
+    """Those of some models that say something of the image as a whole, without being told where to look."""
+    return tuple(card for card in cards if card.answers and not (card.places is not None and card.places.needs_box))
+
+
+def finds(image: Image, told: str | None, case: Case, space: Workspace | None = None) -> list[Found]:
+    """What the models outline that an image goes to, with what the reader corrected.
+
+    Args:
+        told: the reader's answer about age and view.
+        space: the session's workspace, for work beside the page, which knows no session.
+    """
+    used: Workspace = space or session.workspace()
+    index = next((i for i, one in enumerate(case.study.images) if one is image), -1)
+    chosen = asked(image, case.models.get(index), used)
+    cards = (chosen.card,) if chosen.by_reader else chosen.routed
+    box = case.boxes.get(index)
+    out = [find_one(image, card, told, used) for card in outlining(cards)]
+    if box is not None:
+        boxed = [card for card in outlining(cards, box=True) if card.places is not None and card.places.needs_box]
+        out += [find_one(image, card, told, used, box) for card in boxed]
+    return [correct(one, case.corrected.get((image.digest, one.card.name), ())) for one in out]
+
+
+def answers(image: Image, wanted: str | None) -> bool:
+    """Whether a model says something of the image as a whole; a refusal counts as that."""
+    chosen = asked(image, wanted, session.workspace())
+    return (not chosen.routed and not chosen.by_reader) or bool(answering((chosen.card,)))
+
+
+def waits_for_box(image: Image, case: Case) -> bool:
+    """Whether one of the models that an image goes to has to be told where to look."""
+    chosen = asked(image, case.model, session.workspace())
+    cards = (chosen.card,) if chosen.by_reader else chosen.routed
+    return any(card.places is not None and card.places.needs_box for card in cards)
+
+
+def find_one(image: Image, card: ModelCard, told: str | None, space: Workspace, box: Box | None = None) -> Found:
+    """What one model outlines on an image; what it answered before is not asked again."""
+    population = who.chosen_population(card, told)
+
+    def make() -> Found:
+        if card.answers and box is None:
+            said = diagnose(image, card, population, with_map=False, answers=space.answers, maps=space.maps)
+            return describe(said.prediction, image, card)
+        return find(image, card, population, box=box, kept=space.found)
+
+    return space.remember(("found", image.digest, card.ref.hash, population, box, image.spacing), make)
 
 
 def answer(image: Image, told: str | None, wanted: str | None = None, space: Workspace | None = None) -> Answer:
@@ -116,7 +173,7 @@ def others(found: Answer, space: Workspace | None = None) -> list[Answer]:
     """
     if found.asked.by_reader:
         return []
-    rest = [card for card in found.asked.routed if card.name != found.card.name]
+    rest = [card for card in answering(found.asked.routed) if card.name != found.card.name]
     return [answer(found.image, who.chosen_population(card, found.told), card.name, space) for card in rest]
 
 

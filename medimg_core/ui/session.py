@@ -11,13 +11,14 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
-from medimg_core.types import Image, PatientHeader, Series, Study
+from medimg_core.types import Image, PatientHeader, Region, Segmentation, Series, Spacing, Study
 from medimg_core.ui import memory
 from medimg_core.ui.jobs import Jobs
 from medimg_core.ui.tokens import Tokens
 from medimg_core.workflows.cache import ByteCache
 from medimg_core.workflows.diagnose import answer_cache
 from medimg_core.workflows.explain import MapCache
+from medimg_core.workflows.find import find_cache
 
 T = TypeVar("T")
 
@@ -45,6 +46,9 @@ class Case:
         told: image -> the reader's answer where the header tells neither age nor view: a population id,
             `other_age` or `unknown`.
         models: image -> the model that the reader asked in place of the router's.
+        boxes: image -> where the reader drew a box, for models that have to be told where to look.
+        corrected: digest of an image and name of a model -> the reader's outlines in place of the model's.
+        untyped: image -> the spacing that its file states, where the reader typed another.
         demo: title of the demo case, empty for the reader's own files.
         number: counts the cases of a session, so that nothing of an earlier one can be taken for this one.
     """
@@ -54,6 +58,9 @@ class Case:
     chosen: int = 0
     told: Mapping[int, str] = field(default_factory=dict)
     models: Mapping[int, str] = field(default_factory=dict)
+    boxes: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
+    corrected: Mapping[tuple[str, str], tuple[Region, ...]] = field(default_factory=dict)
+    untyped: Mapping[int, Spacing | None] = field(default_factory=dict)
     demo: str = ""
     number: int = 0
 
@@ -118,6 +125,7 @@ class Workspace:
     jobs: Jobs = field(default_factory=Jobs)
     maps: MapCache = field(default_factory=MapCache)
     answers: ByteCache[Any, Any] = field(default_factory=answer_cache)
+    found: ByteCache[Any, Any] = field(default_factory=find_cache)
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     lines: dict[int, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -141,6 +149,7 @@ class Workspace:
         self.case.release()
         self.maps.clear()
         self.answers.clear()
+        self.found.clear()
         with self.lock:
             self.results.clear()
             self.lines.clear()
@@ -204,6 +213,55 @@ def ask(model: str | None) -> None:
     if case is not None:
         rest = {index: name for index, name in case.models.items() if index != case.chosen}
         st.session_state[_CASE] = replace(case, models=rest | ({case.chosen: model} if model else {}))
+
+
+def draw_box(image: int, box: tuple[float, float, float, float] | None) -> bool:
+    """Keep the box that a reader drew on an image, None for none; returns whether it is another than before."""
+    case = current()
+    if case is None or case.boxes.get(image) == box:
+        return False
+    rest = {index: one for index, one in case.boxes.items() if index != image}
+    st.session_state[_CASE] = replace(case, boxes=rest | ({image: box} if box else {}))
+    return True
+
+
+def correct(digest: str, model: str, regions: tuple[Region, ...]) -> None:
+    """Keep a reader's regions in place of the model's of the same labels."""
+    case = current()
+    if case is not None:
+        labels = {region.label for region in regions}
+        others = tuple(one for one in case.corrected.get((digest, model), ()) if one.label not in labels)
+        st.session_state[_CASE] = replace(case, corrected={**case.corrected, (digest, model): (*others, *regions)})
+
+
+def uncorrect(digest: str, model: str) -> None:
+    """Take a reader's regions back."""
+    case = current()
+    if case is not None:
+        rest = {key: regions for key, regions in case.corrected.items() if key != (digest, model)}
+        st.session_state[_CASE] = replace(case, corrected=rest)
+
+
+def type_spacing(spacing: Spacing | None) -> None:
+    """Give all images of the chosen series a spacing that the reader typed; None brings back what the files state."""
+    case = current()
+    if case is None or case.series is None:
+        return
+    first, place = case.start, case._place()
+    stated = {first + i: case.untyped.get(first + i, image.spacing) for i, image in enumerate(case.series.images)}
+    images = tuple(replace(image, spacing=spacing or stated[first + i]) for i, image in enumerate(case.series.images))
+    series = (*case.study.series[:place], replace(case.series, images=images), *case.study.series[place + 1 :])
+    rest = {index: one for index, one in case.untyped.items() if index not in stated}
+    untyped = rest | (stated if spacing else {})
+    st.session_state[_CASE] = replace(case, study=replace(case.study, series=series), untyped=untyped)
+
+
+def add_segmentations(added: tuple[Segmentation, ...]) -> None:
+    """Segmentations that were dropped beside an open case."""
+    case = current()
+    if case is not None:
+        study = replace(case.study, segmentations=(*case.study.segmentations, *added))
+        st.session_state[_CASE] = replace(case, study=study)
 
 
 def patient_hidden() -> bool:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image, Series, Study
-from medimg_core.ui import drawn, measured, naming, pixels, service, session, study, words
+from medimg_core.ui import measured, naming, outlined, pixels, regions, service, session, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, Row, html
@@ -28,6 +28,7 @@ from medimg_core.ui.viewer import (
     mount,
     viewer,
 )
+from medimg_core.workflows.find import Found
 
 # Columns over rows from which images show larger so, on the stage of 1280 x 800 (812 x 668); much the same on others.
 _BELOW_FROM = 1.3
@@ -40,7 +41,7 @@ def films(images: Sequence[Image]) -> list[dict[str, Any]]:
     kinds = service.known_kinds(images)
     told = list(zip(images, kinds, strict=True))
     return session.remember(
-        ("entries", tuple(image.digest for image in images), tuple(kinds)),
+        ("entries", tuple((image.digest, image.spacing) for image in images), tuple(kinds)),
         lambda: [film(image, tokens, _encoding(image), kind=kind) for image, kind in told],
     )
 
@@ -85,7 +86,7 @@ def _of_patient(case: Case) -> list[tuple[str, Series]]:
     return [(f"{index + 1} {name} {date if dated else ''}".strip(), series) for index, series, date, name in found]
 
 
-def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
+def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Found] = ()) -> tuple[Row, ...]:
     """A film with the map beside its answer. All fast methods are there to choose from, without asking the server.
 
     The other images of the case can be put beside it, a prior among them. Returns the panel's row about what the reader
@@ -93,10 +94,13 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
 
     Args:
         alone: it has the stage for itself; otherwise it stands beside others, without toolbar and colour bar.
+        finds: what models outlined on it.
     """
     image = answer.image
     if answer.layer is None:
         if alone:
+            if finds:
+                return outlines(case, image, finds)
             return preview(case, "diagnosis")
         return _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
@@ -121,11 +125,38 @@ def with_map(case: Case, answer: Answer, alone: bool = True) -> tuple[Row, ...]:
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
         corners=alone,
+        regions=outlined.lines(images, finds),
+        legend=regions.legend(finds) if alone else (),
     )
     pane = Pane(0, "The film with the map of its evidence", series=0 if stacks else None)
     place = "diagnosis" if alone else "beside"
     key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
-    seen = drawn.read(mount(key, films(images), [pane], stage, entries).drawn, images)
+    got = mount(key, films(images), [pane], stage, entries)
+    return _taken(case, got, images, image, finds) if alone else ()
+
+
+def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...]:
+    """An image with what models outlined on it, without a map. Returns the panel's row about the reader's own measures.
+
+    Args:
+        finds: may be empty: then the reader still has his tools, and a box of his goes to the models that wait for one.
+    """
+    images, stacks = beside_film(case, image)
+    stage = Stage(
+        layouts=LAYOUTS if len(stacks) > 1 else ("1x1",),
+        stacks=stacks,
+        regions=outlined.lines(images, finds),
+        legend=regions.legend(finds),
+    )
+    pane = Pane(0, "The image with its outlines", series=0 if stacks else None)
+    got = mount(f"outlines-{case.number}-{image.digest[:16]}", films(images), [pane], stage)
+    return _taken(case, got, images, image, finds)
+
+
+def _taken(case: Case, got: Any, images: Sequence[Image], image: Image, finds: Sequence[Found]) -> tuple[Row, ...]:
+    seen = outlined.take(case, got, images, finds)
+    if service.waits_for_box(image, case):
+        outlined.take_box(case, seen, images, image)
     return measured_rows(seen, images, 0)
 
 

@@ -11,7 +11,7 @@ from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
 from medimg_core.types import Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import naming, service, words
+from medimg_core.ui import findings, naming, service, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.session import Case, Workspace
 
@@ -50,6 +50,10 @@ def _key(case: Case) -> tuple[str, int]:
 def line(image: Image, told: str | None, wanted: str | None, space: Workspace) -> Line:
     """What one image is and what its models say; a failure is a sentence as well."""
     try:
+        chosen = service.asked(image, wanted, space)
+        if chosen.routed and not chosen.card.answers:
+            one = service.find_one(image, chosen.card, told, space)
+            return Line(naming.title(one.prediction.gate.kind), (findings.summary(one),))
         found = service.answer(image, told, wanted, space)
         if found.state == "refused":
             return Line("", reason=gate.headline(found.found.prediction.gate, found.card if wanted else None))

@@ -21,6 +21,7 @@ class Viewer {
     this.look = looks.get(data.id);
     if (data.picker?.server) this.look.pick = data.picker.value;
     this.layouts = data.layouts;
+    this.correction = new Correction(this);
     this.maps = new Map(Object.entries(data.maps).map(([id, map]) => [id, { ...map, raised: null }]));
     this.build();
     this.watch = new ResizeObserver(() => this.later());

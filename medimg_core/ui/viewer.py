@@ -61,6 +61,7 @@ MODULES = (
     "viewer_math.js",
     "viewer_store.js",
     "viewer_layers.js",
+    "viewer_regions.js",
     "viewer_tools.js",
     "viewer_pane.js",
     "viewer_input.js",
@@ -103,7 +104,7 @@ def mount(
         layers: method -> entry made by `layer`.
 
     Returns:
-        Streamlit's result with `open`, `pick`, `slots` and `drawn` (see `drawn.read`).
+        Streamlit's result with `open`, `pick`, `slots`, `drawn` (see `drawn.read`), `corrected` (see `corrected.read`).
     """
     case = session.current()
     data = described(key, case.number if case else 0, films, panes, stage, layers)
@@ -116,6 +117,7 @@ def mount(
         on_pick_change=_rerun,
         on_slots_change=_rerun,
         on_drawn_change=_rerun,
+        on_corrected_change=_rerun,
     )
 
 
@@ -151,7 +153,7 @@ def viewer(
     series = now + (prior.series if prior is not None else ())
     images = [image for one in series for image in one.images]
     tokens = session.workspace().case
-    parts = tuple(tuple(image.digest for image in one.images) for one in series)
+    parts = tuple(tuple((image.digest, image.spacing) for image in one.images) for one in series)
     known = (*kinds, *[""] * (len(series) - len(kinds)))
     films = session.remember(
         ("films", parts, known),

@@ -52,6 +52,10 @@ class Bar {
     }
     if (data.regions.length) {
       this.regions = button(this.group(""), "Outlines", () => { look.regions = !look.regions; viewer.later(); });
+      if (data.legend?.length) {
+        look.fill ??= FILL;
+        this.slider(this.group("Filled"), "fill", "Opacity of what the outlines surround");
+      }
     }
     if (data.picker) this.picker(data.picker);
     if (data.series.some((series) => series.count > 1)) this.slices();
@@ -138,6 +142,7 @@ class Strip {
       return [name, button(this.node, title, () => viewer.choose(name), `Key ${key.toUpperCase()}`)];
     });
     this.away = button(this.node, "Remove", () => viewer.remove(), "Take the chosen measurement away (Delete)");
+    this.legend = new Legend(viewer, this.node);
     this.node.append(el("hr"));
     this.invert = button(this.node, "Inverted", () => viewer.invert(), "Key I");
     this.flip = button(this.node, "Mirrored", () => viewer.flip(viewer.active), "Key H");
@@ -154,6 +159,7 @@ class Strip {
     pressed(this.invert, look.invert);
     pressed(this.flip, active.view.flip);
     this.away.disabled = !look.marks.length;
+    this.legend.update();
   }
 }
 

@@ -19,8 +19,9 @@ from medimg_core.types import FloatArray, Image, MaskArray, Region
 from medimg_core.ui import palette, pixels, routes, words
 from medimg_core.ui.tokens import Tokens
 
-Tool = Literal["window", "move", "scroll", "length", "angle", "ellipse", "rectangle", "box"]
-TOOLS: tuple[Tool, ...] = get_args(Tool)
+Tool = Literal["window", "move", "scroll", "length", "angle", "ellipse", "rectangle", "box", "correct"]
+TOOLS: tuple[Tool, ...] = tuple(tool for tool in get_args(Tool) if tool != "correct")
+"""The tools of every stage; `correct` is added where there are outlines."""
 Layout = Literal["1x1", "1x2", "2x2"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
@@ -113,7 +114,8 @@ class Picker:
 class Stage:
     """All that is not a picture: toolbar, tools, colour bar, words, how panes are laid out and how the map starts.
 
-    `layouts` are those to choose from; with one, the panes stand in `columns`.
+    `layouts` are those to choose from; with one, the panes stand in `columns`. `legend` lists the structures of
+    `regions` that can be shown, hidden and corrected (see `regions.legend`).
     """
 
     columns: int = 1
@@ -128,6 +130,7 @@ class Stage:
     slots: Sequence[str] = ()
     stacks: Sequence[Stack] = ()
     regions: Sequence[Mapping[str, Any]] = ()
+    legend: Sequence[Mapping[str, Any]] = ()
     note_off: str = ""
     corners: bool = True
 
@@ -161,13 +164,14 @@ def described(
         "series": [asdict(stack) for stack in stage.stacks],
         "columns": stage.columns,
         "toolbar": stage.toolbar,
-        "tools": list(stage.tools),
+        "tools": [*stage.tools, *(["correct"] if stage.legend and stage.tools else [])],
         "layouts": list(stage.layouts),
         "layout": stage.layout,
         "shown": stage.shown,
         "bar": stage.bar,
         "slots": list(stage.slots),
         "regions": list(stage.regions),
+        "legend": list(stage.legend),
         "corners": stage.corners,
         "words": {"empty": words.EMPTY_NOTE, "raw": words.RAW_NOTE, "lost": words.LOST, "off": stage.note_off},
     }

@@ -49,6 +49,7 @@ class Hands {
     }
     this.doing = this.action(e);
     if (this.doing === "mark") viewer.point(pane, pane.place(e), false);
+    if (this.doing === "correct") viewer.correction.grab(pane, e);
   }
 
   action(e) {
@@ -83,6 +84,7 @@ class Hands {
     else if (doing === "scroll") this.drag(dy);
     else if (doing === "mark") viewer.stretch(pane, pane.probe);
     else if (doing === "handle") viewer.drag(pane, this.handle, pane.probe);
+    else if (doing === "correct") viewer.correction.drag(pane, e);
     viewer.later();
   }
 
@@ -110,6 +112,7 @@ class Hands {
     if (fingers.size) return;
     if (doing === "mark") viewer.settle(pane);
     else if (doing === "handle") viewer.tell();
+    else if (doing === "correct") viewer.correction.release(pane);
     this.doing = null;
     this.left = 0;
   }

@@ -117,7 +117,7 @@ class Pane {
     if (map?.raised && look.map) {
       c.drawImage(this.overlay(map, m, dpr), 0, 0);
     }
-    if (look.regions) drawRegions(c, this.regions(), image, m, viewer.data.ramps.for[1], dpr);
+    if (look.regions) drawFindings(this, c, m, dpr);
     const marks = look.marks.filter((mark) => mark.image === this.at), { draft } = viewer;
     const shown = draft?.image === this.at ? [...marks, draft] : marks;
     drawMarks(c, shown, image, stored, m, dpr, draft ?? look.chosen, viewer.accent);

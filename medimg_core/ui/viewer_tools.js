@@ -9,6 +9,7 @@ const TOOLS = {
   ellipse: { title: "Ellipse", key: "e", points: 2 },
   rectangle: { title: "Rectangle", key: "q", points: 2 },
   box: { title: "Box", key: "b", points: 2 },
+  correct: { title: "Correct", key: "c" },
 };
 const REACH = 8; // CSS px around a handle; twice as many for a finger
 

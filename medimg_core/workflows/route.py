@@ -17,7 +17,8 @@ class Routed:
     """What an image is, and who answers.
 
     Attributes:
-        cards: the models that take it, by name; empty where it is refused.
+        cards: the models that take it; empty where it is refused. Those that answer come first, then those that only
+            outline, last those that a reader has to tell where to look; by name among each.
         first: the first of them; where there is none, the model that came nearest to taking it.
         verdict: what the gate said for `first`. `verdict.kind` is the kind that the router names.
     """
@@ -33,7 +34,7 @@ class Routed:
 
 
 def models(folder: Path | None = None) -> tuple[ModelCard, ...]:
-    """The installed models that answer a question about an image: no baselines, no router, by name.
+    """The installed models that say something about an image: no baselines, no router, by name.
 
     Raises:
         ModelUnavailable: there is none.
@@ -54,7 +55,7 @@ def route(image: Image, folder: Path | None = None) -> Routed:
         ModelUnavailable: no model is installed, or the router is damaged.
     """
     asked = [(card, gate.check(image, card)) for card in models(folder)]
-    passed = [(card, verdict) for card, verdict in asked if verdict.passed]
+    passed = sorted(((card, verdict) for card, verdict in asked if verdict.passed), key=lambda one: _late(one[0]))
     if passed:
         return Routed(tuple(card for card, _ in passed), *passed[0])
     # A verdict with figures comes from a look at the picture, one without from the header alone.
@@ -63,6 +64,13 @@ def route(image: Image, folder: Path | None = None) -> Routed:
         reason = f"It is {words(verdict.kind)}; no model for such images is installed, or none that this site allows."
         verdict = replace(verdict, reasons=(reason,))
     return Routed((), first, verdict)
+
+
+def _late(card: ModelCard) -> int:
+    """Who answers is asked before who outlines, and both before who needs a box."""
+    if card.places is not None and card.places.needs_box:
+        return 2
+    return int(not card.answers)
 
 
 def accepted(folder: Path | None = None) -> str:

@@ -97,12 +97,13 @@ def measure(kind: str, regions: Sequence[Region], image: Image, errors: Errors) 
 
 
 def measurement(name: str, value: float, unit: str, basis: str, errors: Errors) -> Measurement:
-    """A value with its 95 % interval, (value - bias) +- 1.96 sd; nan where no error is known.
+    """A value with its 95 % interval, (value - bias) +- 1.96 sd; nan where no error is known in its unit.
 
     The value itself stays as measured. No quantity here can be negative and no share above 100 %: the interval is
     cut there.
     """
-    if name not in errors:
+    counted = unit in ("px", "px2")  # an error in millimetres says nothing about pixels of unknown size
+    if name not in errors or (counted and not errors[name].relative):
         return Measurement(name, value, float("nan"), float("nan"), unit, basis)
     bias, sd = errors[name].scaled(value)
     return Measurement(name, value, *interval(value - bias, sd, unit), unit, basis)

@@ -1,0 +1,178 @@
+"""What was outlined and measured, as the panel says it: a sentence, figures, and what can be held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medimg_core.catalog import ModelCard
+from medimg_core.inference import gate
+from medimg_core.types import GateVerdict, Region
+from medimg_core.ui import naming, quantities, words
+from medimg_core.ui.panel import Panel, Row, Table
+from medimg_core.ui.words import capitalised, counted, figure
+from medimg_core.workflows.find import Found
+from medimg_core.workflows.route import accepted
+
+NO_SPACING = "Counted in pixels: the file does not state their size."
+TYPE_SPACING = "Type the size of a pixel to measure in mm"
+NO_INTERVAL = "Without an interval: your outline, not the model’s."
+DRAW_BOX = "Draw a box round a nodule: choose Box beside the image, and drag."
+WHY_BOX = "The model outlines what lies in the box, measures it and says how radiologists would rate it."
+NO_MAPS_WHY = "Its model outlines and gives no answer that a map could explain. The page Diagnosis shows the outlines."
+_MOST_LIMITS = 2
+
+
+def panel(found: Found) -> Panel:
+    """The panel of a model that only outlines: what was measured heads it."""
+    if found.prediction.refused:
+        return refusal(found.prediction.gate, None)
+    tone: words.Tone = "none"
+    more = _second_line(found)
+    if not found.fit_for_use:
+        return Panel("stop", words.not_fit(found.population), f"{headline(found)} {more}", rows=rows(found))
+    return Panel(tone, headline(found), more, question=asked_words(found), rows=rows(found))
+
+
+def refusal(verdict: GateVerdict, card: ModelCard | None) -> Panel:
+    """Why a picture was not outlined, and what would be."""
+    rows_: tuple[Row, ...] = (
+        ("Why", " ".join(verdict.reasons)),
+        ("Accepted", gate.accepted(card) if card else accepted()),
+        ("Next step", gate.next_step(verdict, card)),
+    )
+    said = "Nothing is outlined on a picture outside the model’s field."
+    return Panel("stop", gate.headline(verdict, card), said, rows=tuple(row for row in rows_ if row[1]))
+
+
+def asked_words(found: Found) -> str:
+    """`Heart ultrasound: outlined left ventricle, myocardium and left atrium.`"""
+    kind = naming.title(found.prediction.gate.kind) or "Kind not checked"
+    names = [naming.lower(structure.title) for structure in found.places.structures]
+    verb = "boxed" if found.places.kind == "boxes" else "outlined"
+    return f"{kind}: {verb} **{_listed(names)}**."
+
+
+def headline(found: Found) -> str:
+    """What was measured, in one sentence: `Head circumference 178 mm (172–184).`"""
+    top = quantities.first(found.measurements)
+    if top is not None:
+        return f"{quantities.said(top)}."
+    if found.places.kind == "boxes":
+        return boxed(found)
+    if not found.shown:
+        names = [naming.lower(structure.title) for structure in found.places.structures]
+        return f"Nothing was outlined: no {naming.either(names)} was found."
+    return f"{capitalised(_listed([title_of(found, region) for region in found.shown]))}: outlined, not measured."
+
+
+def boxed(found: Found) -> str:
+    """How many boxes there are: `Two boxes: fracture.`"""
+    if not found.shown:
+        names = [naming.lower(structure.title) for structure in found.places.structures]
+        return f"No {naming.either(names)} was boxed."
+    kinds = dict.fromkeys(naming.lower(title_of(found, region)) for region in found.shown)
+    return f"{capitalised(words.plural(len(found.shown), 'box', 'boxes'))}: {_listed(list(kinds))}."
+
+
+def summary(found: Found) -> str:
+    """In a few words, for lists: `head circumference 178 mm (172–184)`."""
+    if found.prediction.refused:
+        return "not outlined"
+    note = "" if found.fit_for_use else "not fit for use: "
+    return note + naming.lower(headline(found).rstrip("."))
+
+
+def _second_line(found: Found) -> str:
+    """What goes with the headline, that pixels have no known size, that a reader changed something."""
+    second = quantities.second(found.measurements)
+    said = [f"{quantities.said(second)}."] if second else []
+    if quantities.in_pixels(found.measurements):
+        said.append(NO_SPACING)
+    return " ".join([*said, *([corrected_words(found)] if found.corrected else [])])
+
+
+def corrected_words(found: Found) -> str:
+    """`Corrected by you: left ventricle.`"""
+    names = [naming.lower(title_of(found, region)) for region in found.corrected]
+    return f"Corrected by you: **{_listed(list(dict.fromkeys(names)))}**."
+
+
+def rows(found: Found) -> tuple[Row, ...]:
+    """Measurements, quality of the outline, limits, input check."""
+    out = [*short_rows(found)]
+    limits = [str(text) for text in found.card.text.get("limits", ())][:_MOST_LIMITS]
+    if limits:
+        out.append(("Limits", " ".join(limits)))
+    checked: Row = ("Input check", words.input_check(found.prediction.gate, ""))
+    gate_ = found.prediction.gate
+    return (checked, *out) if gate_.reasons and gate_.kind != "not_checked" else (*out, checked)
+
+
+def short_rows(found: Found) -> tuple[Row, ...]:
+    """Measurements and quality alone, for beside an answer."""
+    out: list[Row] = []
+    if found.measurements:
+        out.append(("Measurements", measurements(found)))
+    quality_ = quality(found)
+    if quality_ is not None:
+        out.append(("Boxes" if found.places.kind == "boxes" else "Outline", quality_))
+    return tuple(out)
+
+
+def measurements(found: Found) -> Table:
+    """Every measurement with its interval, and where the scale comes from."""
+    lines = tuple(
+        (quantities.title(one.name), f"**{quantities.value(one)}**", quantities.interval(one))
+        for one in quantities.ordered(found.measurements)
+    )
+    more = [quantities.scale(found.image)] if not quantities.in_pixels(found.measurements) else []
+    if found.corrected:
+        more.append(f"{corrected_words(found)} {NO_INTERVAL}")
+    elif found.prediction.measurements and not all(quantities.known(one) for one in found.measurements):
+        more.append("Where no interval stands, the error was not measured.")
+    return Table(lines, more=tuple(text for text in more if text))
+
+
+def quality(found: Found) -> Table | None:
+    """What the network expects of its outlines, and what was measured on the test set."""
+    figures, scores = found.figures, {region.label: region for region in found.shown}
+    own = {region.label for region in found.corrected}
+    if found.places.kind == "boxes":
+        lines = [
+            (f"{i} {title_of(found, region)}", "by you" if region.label in own else figure(region.score))
+            for i, region in enumerate(found.shown, 1)
+        ]
+        return Table(tuple(lines), ("Box", "Chance that it is true")) if lines else None
+    lines_: list[tuple[str, str, str]] = []
+    for structure in found.places.structures:
+        region = scores.get(structure.id)
+        expected = (
+            "none found" if region is None else "by you" if structure.id in own else f"**{figure(region.score)}**"
+        )
+        test = figures.structures.get(structure.id) if figures else None
+        measured = f"{_dice(test.value)} ({_dice(test.low)}\u2060–\u2060{_dice(test.high)})" if test else "not measured"
+        lines_.append((structure.title, expected, measured))
+    where = f"on test, {counted(figures.n)}" if figures else "on test"
+    more = (f"Test set: {figures.title}, {words.plural(figures.patients, 'patient', 'patients')}.",) if figures else ()
+    return Table(tuple(lines_), ("Dice", "expected here", where), more)
+
+
+def _dice(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def title_of(found: Found, region: Region) -> str:
+    """What a structure is called."""
+    return next((s.title for s in found.places.structures if s.id == region.label), capitalised(region.label))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
+
+
+def provenance(found: Found) -> str:
+    """The right end of the footer."""
+    ref = found.prediction.model
+    if found.prediction.refused:
+        return words.NOT_RUN
+    return words.provenance(ref.name, ref.version, ref.hash, None, found.prediction.seconds)

@@ -1,0 +1,81 @@
+"""Outlines and boxes as the viewer draws them: in the colours of charts, named at the line, each to be switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from medimg_core.imaging.outline import polygons
+from medimg_core.types import Region
+from medimg_core.ui.findings import title_of
+from medimg_core.workflows.find import Found
+
+COLOURS = ("#A99BD6", "#6FA39D", "#D3D7DA")
+"""Violet, teal, text: series of charts on the black stage. Orange stays for evidence, blue for what can be clicked."""
+
+_DASHES: tuple[tuple[int, ...], ...] = ((), (7, 4), (2, 3))
+"""Told apart by dash where there are more structures than colours."""
+
+_SMOOTH = 0.35
+"""Pixels by which a line is simplified for the browser, on images of up to a thousand pixels a side."""
+
+
+def lines(found: Found, image: int, named: bool = True) -> list[dict[str, Any]]:
+    """Everything that one model shows on image number `image`.
+
+    Args:
+        named: write the name beside the line.
+    """
+    order = {structure.id: index for index, structure in enumerate(found.places.structures)}
+    own = {region.label for region in found.corrected}
+    out: list[dict[str, Any]] = []
+    for region in found.shown:
+        by_reader = region.label in own
+        title = title_of(found, region)
+        score = f" {region.score:.2f}" if region.kind == "box" and not by_reader else ""
+        look = style(order.get(region.label, 0))
+        told = {
+            **look,
+            "structure": region.label,
+            "model": found.card.name,
+            "title": title,
+            "words": f"{title}{score}{', corrected by you' if by_reader else ''}" if named else "",
+            "by": "reader" if by_reader else "model",
+        }
+        out.append({**told, **outline(region, image)})
+    return out
+
+
+def style(index: int) -> dict[str, Any]:
+    """Colour and dash of the structure with a number."""
+    return {"colour": COLOURS[index % len(COLOURS)], "dash": list(_DASHES[index // len(COLOURS) % len(_DASHES)])}
+
+
+def outline(region: Region, image: int) -> dict[str, Any]:
+    """A region as closed lines in image pixels; those of holes among them, for a filling by the odd-even rule."""
+    told = {"image": image, "label": region.label, "score": region.score, "area": None}
+    if region.kind == "box" and region.box is not None:
+        x0, y0, x1, y1 = region.box
+        corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+        return {**told, "kind": "box", "points": corners, "rings": [corners]}
+    if region.mask is not None:
+        tolerance = max(_SMOOTH, _SMOOTH * max(region.mask.shape) / 1000)
+        rings = [np.round(ring, 2).tolist() for ring in polygons(region.mask, tolerance) if len(ring) > 2]
+    else:
+        rings = [[list(point) for point in region.polygon]]
+    return {**told, "kind": "outline", "points": rings[0] if rings else [], "rings": rings}
+
+
+def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
+    """The structures that models look for, found or not, in their order."""
+    out: dict[str, Mapping[str, Any]] = {}
+    for one in found:
+        seen = {region.label for region in one.shown}
+        for index, structure in enumerate(one.places.structures):
+            if structure.id not in out or structure.id in seen:
+                missing = structure.id not in seen
+                named = {"structure": structure.id, "title": structure.title, "model": one.card.name}
+                out[structure.id] = {**style(index), **named, "missing": missing}
+    return list(out.values())

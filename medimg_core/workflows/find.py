@@ -1,0 +1,232 @@
+"""What models outline, box and measure on an image, beside what they answer, with the figures of their test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medimg_core.catalog import ModelCard, PlacesCard, Population, evaluation
+from medimg_core.errors import BadRequest
+from medimg_core.inference import predict
+from medimg_core.inference.engine import choose_engine
+from medimg_core.inference.measures import measure
+from medimg_core.inference.places import Box, measured
+from medimg_core.types import GateVerdict, Image, Interval, Measurement, Prediction, Region, Spacing
+from medimg_core.workflows.cache import ByteCache
+
+FindKey = tuple[object, ...]
+"""Digest of the pixels, the header entries that the gate reads, model, hash, population, box, spacing, neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFigures:
+    """How far a measurement was from the truth on a test set (measured less true, in `unit`).
+
+    Attributes:
+        mae: mean absolute error.
+        bias, lower, upper: mean difference and the limits of agreement (Bland and Altman).
+        coverage: share of intervals that held the truth.
+    """
+
+    unit: str
+    n: int
+    mae: Interval
+    bias: Interval
+    lower: Interval
+    upper: Interval
+    coverage: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFigures:
+    """What was measured on a test set, from the key `places` of `evaluation.json`.
+
+    Attributes:
+        structures: structure -> Dice over all images, with its interval and their number.
+        errors: measurement -> its error.
+        refused: images that the input check refused; they are not counted in `n`.
+    """
+
+    title: str
+    n: int
+    patients: int
+    structures: Mapping[str, Interval]
+    errors: Mapping[str, ErrorFigures]
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What one model found on one image.
+
+    Attributes:
+        image: with the spacing that was measured with.
+        prediction: refused, or with regions and measurements as the model left them.
+        population: whose figures apply.
+        figures: None where nothing was measured.
+        corrected: the reader's regions, which stand in place of the model's of the same label.
+        measured: of what is shown, where a reader corrected anything; the model's errors do not apply to them.
+    """
+
+    card: ModelCard
+    image: Image
+    prediction: Prediction
+    population: Population
+    figures: PlaceFigures | None
+    corrected: tuple[Region, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+
+    @property
+    def places(self) -> PlacesCard:
+        """How the model outlines or boxes."""
+        assert self.card.places is not None
+        return self.card.places
+
+    @property
+    def untouched(self) -> tuple[Region, ...]:
+        """The model's regions that no reader corrected."""
+        own = {region.label for region in self.corrected}
+        return tuple(region for region in self.prediction.regions if region.label not in own)
+
+    @property
+    def shown(self) -> tuple[Region, ...]:
+        """The reader's regions and the model's that he left alone."""
+        return (*self.untouched, *self.corrected)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Of what is shown."""
+        return self.measured if self.corrected else self.prediction.measurements
+
+    @property
+    def fit_for_use(self) -> bool:
+        """Whether the model may be relied on for these patients."""
+        return self.population.fit_for_use
+
+
+def _bytes(prediction: Prediction) -> int:
+    return 4096 + sum(
+        (int(region.mask.nbytes) if region.mask is not None else 0) + 160 * len(region.polygon)
+        for region in prediction.regions
+    )
+
+
+def find_cache(limit_bytes: int = 96 * 2**20) -> ByteCache[FindKey, Prediction]:
+    """An empty cache of predictions with their masks (a byte a pixel and structure)."""
+    return ByteCache(limit_bytes, _bytes)
+
+
+FOUND = find_cache()
+"""The process's own. Keys hold no name: a result is found only by who has the image's pixels."""
+
+
+def outlining(cards: Sequence[ModelCard], *, box: bool = False) -> tuple[ModelCard, ...]:
+    """Those of some models that outline or box something; with `box` also those that have to be told where to look."""
+    return tuple(card for card in cards if card.places is not None and (box or not card.places.needs_box))
+
+
+def find(
+    image: Image,
+    card: ModelCard,
+    population: str | None = None,
+    *,
+    box: Box | None = None,
+    spacing: tuple[float, float] | None = None,
+    beside: Sequence[Image] = (),
+    verdict: GateVerdict | None = None,
+    engine: str = "auto",
+    kept: ByteCache[FindKey, Prediction] | None = None,
+) -> Found:
+    """Outline an image and measure. Repeating it runs no network again.
+
+    Args:
+        card: of a model with `places`.
+        box: where to look, for models that have to be told.
+        spacing: millimetres between rows and between columns, typed by a reader; measurements say so.
+        beside: the slices before and after, for models that also look at those.
+        verdict: see `predict`.
+
+    Raises:
+        BadRequest: the spacing is none, the box lies outside the image, or the model outlines nothing.
+        ModelUnavailable: the network is missing or changed.
+    """
+    used = image if spacing is None else replace(image, spacing=typed(*spacing))
+    store = FOUND if kept is None else kept
+    header = (image.modality, image.view, image.body_part, image.for_processing)
+    chosen, _ = card.population(image, population)
+    near = tuple(other.digest for other in beside)
+    model = (str(card.folder), card.ref.hash, chosen.id, choose_engine(engine))
+    key: FindKey = (image.digest, header, *model, box, used.spacing, near)
+    prediction = store.get(key) if image.digest else None
+    if prediction is None:
+        asked = predict(used, card, population, engine=engine, verdict=verdict, box=box, beside=beside)
+        prediction = asked.prediction
+        if image.digest:
+            store.put(key, prediction)
+    return describe(prediction, used, card)
+
+
+def typed(row_mm: float, column_mm: float) -> Spacing:
+    """A spacing that a reader typed.
+
+    Raises:
+        BadRequest: it is no size that a pixel of a medical image has.
+    """
+    if not (0.001 <= row_mm <= 50 and 0.001 <= column_mm <= 50):  # nan fails as well
+        raise BadRequest(
+            "A pixel is between 0.001 and 50 mm high and wide.", "Type its height and width in millimetres."
+        )
+    return Spacing(row_mm, column_mm, "typed")
+
+
+def describe(prediction: Prediction, image: Image, card: ModelCard) -> Found:
+    """What a prediction with regions means; measured anew where the image has another spacing than it was made with."""
+    population, _ = card.population(chosen=prediction.population)
+    if card.places is not None and not prediction.refused:
+        prediction = replace(prediction, measurements=measured(prediction.regions, image, card.places))
+    return Found(card, image, prediction, population, place_figures(card, population.test_set))
+
+
+def correct(found: Found, regions: Sequence[Region]) -> Found:
+    """The same with a reader's regions in place of the model's of their labels; none takes all corrections back.
+
+    The model's errors say nothing about a reader's outline, so what is measured then has no interval.
+    """
+    if not regions:
+        return replace(found, corrected=(), measured=())
+    changed = replace(found, corrected=tuple(regions))
+    kind = found.places.measure
+    return replace(changed, measured=measure(kind, changed.shown, found.image, {}) if kind else ())
+
+
+def place_figures(card: ModelCard, test_set: str) -> PlaceFigures | None:
+    """The figures of one test set; None where it was not measured."""
+    block: Mapping[str, Any] = evaluation(card).get("places") or {}
+    raw = (block.get("test_sets") or {}).get(test_set)
+    if not raw:
+        return None
+    n = int(raw["n"])
+    return PlaceFigures(
+        title=str(raw["title"]),
+        n=n,
+        patients=int(raw["patients"]),
+        structures={
+            name: _interval(row["dice"], int(row.get("n", n)))
+            for name, row in (raw.get("structures") or {}).items()
+            if row.get("dice")
+        },
+        errors={name: _error(row) for name, row in (raw.get("measurements") or {}).items() if row.get("bias")},
+        refused=int(raw.get("refused") or 0),
+    )
+
+
+def _error(row: Mapping[str, Any]) -> ErrorFigures:
+    n = int(row["n"])
+    mae, bias, lower, upper = (_interval(row[name], n) for name in ("mae", "bias", "lower_limit", "upper_limit"))
+    coverage = row.get("coverage")
+    return ErrorFigures(row.get("unit", ""), n, mae, bias, lower, upper, None if coverage is None else float(coverage))
+
+
+def _interval(raw: Mapping[str, Any], n: int) -> Interval:
+    return Interval(float(raw["value"]), float(raw["low"]), float(raw["high"]), n)

@@ -1,0 +1,81 @@
+"""What a model outlines and measures, with typed spacing, a reader's corrections, and the cache."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medimg_core.catalog import read_card
+from medimg_core.errors import BadRequest
+from medimg_core.types import Image, Region, Spacing
+from medimg_core.workflows import find as module
+from medimg_core.workflows.find import correct, describe, find, find_cache, outlining, place_figures, typed
+from model_folder import TINY_MODEL, TINY_OUTLINE, synthetic_film
+
+FILM = replace(synthetic_film(3, 0.4), spacing=None)
+
+
+def test_a_model_outlines_and_quotes_its_test_set() -> None:
+    card = read_card(TINY_OUTLINE)
+    found = find(FILM, card, kept=find_cache())
+    assert {region.label for region in found.shown} == {"lungs", "lesion"}
+    assert found.measurements
+    assert {one.basis for one in found.measurements} == {"px"}
+    assert found.figures is not None
+    dice = found.figures.structures["lesion"]
+    assert dice.low <= dice.value <= dice.high
+    assert dice.n
+    assert found.fit_for_use
+    assert outlining([card, read_card(TINY_MODEL)]) == (card,)
+    assert place_figures(card, "nowhere") is None
+
+
+def test_typed_spacing_measures_in_millimetres_and_says_so() -> None:
+    card = read_card(TINY_OUTLINE)
+    plain, metric = find(FILM, card), find(FILM, card, spacing=(0.5, 0.5))
+    assert {one.basis for one in metric.measurements} == {"typed"}
+    pixels = {one.name: one.value for one in plain.measurements}
+    known = {one.name: one for one in metric.measurements}
+    assert known["longest_diameter"].unit == "mm"
+    assert known["longest_diameter"].value == pytest.approx(pixels["longest_diameter"] / 2, rel=1e-6)
+    described = describe(plain.prediction, replace(FILM, spacing=Spacing(0.5, 0.5, "typed")), card)
+    assert described.measurements == metric.measurements
+
+
+@pytest.mark.parametrize("sides", [(0, 1), (1, -1), (math.nan, 1), (1, math.inf), (51, 1)])
+def test_a_spacing_that_no_pixel_has_is_refused(sides: tuple[float, float]) -> None:
+    with pytest.raises(BadRequest, match=r"0\.001 and 50"):
+        typed(*sides)
+
+
+def test_repeating_runs_no_network_and_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Image] = []
+    real = module.predict
+    monkeypatch.setattr(
+        module, "predict", lambda image, *rest, **more: asked.append(image) or real(image, *rest, **more)
+    )
+    card, kept = read_card(TINY_OUTLINE), find_cache()
+    first, again = find(FILM, card, kept=kept), find(FILM, card, kept=kept)
+    assert len(asked) == 1
+    assert first.prediction.regions == again.prediction.regions
+    find(FILM, card, spacing=(1, 1), kept=kept)
+    assert len(asked) == 2
+    small = find_cache(10)
+    find(FILM, card, kept=small)
+    assert (len(small), small.nbytes) == (0, 0)
+
+
+def test_what_a_reader_corrects_is_his_and_is_measured_without_the_models_errors() -> None:
+    found = find(FILM, read_card(TINY_OUTLINE), spacing=(0.5, 0.5))
+    mask = np.zeros(FILM.shape, np.bool_)
+    mask[20:40, 30:70] = True
+    changed = correct(found, [Region("outline", "lesion", math.nan, mask=mask)])
+    assert [region.label for region in changed.untouched] == ["lungs"]
+    assert changed.prediction.regions == found.prediction.regions
+    area = next(one for one in changed.measurements if one.name == "area")
+    assert area.value == pytest.approx(20 * 40 * 0.25)
+    assert math.isnan(area.low)
+    assert correct(changed, ()).measurements == found.measurements
