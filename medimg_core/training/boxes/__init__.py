@@ -1,0 +1,1 @@
+"""Training of networks that mark findings with boxes: recipe, films with boxes, detector, losses, loop, measurement."""
