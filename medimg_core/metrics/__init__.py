@@ -18,7 +18,7 @@ from medimg_core.metrics.detection import (
     match,
 )
 from medimg_core.metrics.evaluation import Evaluation, evaluate_answers
-from medimg_core.metrics.intervals import mean_interval, proportion, share_interval, wilson
+from medimg_core.metrics.intervals import mean_interval, median_interval, proportion, share_interval, wilson
 from medimg_core.metrics.overlap import average_surface_distance, dice, dice_per_patient, hd95, iou
 from medimg_core.metrics.paired import (
     McNemar,
@@ -96,6 +96,7 @@ __all__ = [
     "mean_difference",
     "mean_interval",
     "measure",
+    "median_interval",
     "metrics_of",
     "paired_difference",
     "pixel_histogram",

@@ -164,3 +164,36 @@ def mean_interval(
     if share:
         return share_interval(float(v.mean()), drawn, v.size, np.unique(group_index(v.size, groups)).size)
     return percentile_interval(float(v.mean()), drawn, v.size)
+
+
+def median_interval(
+    values: ArrayLike, groups: ArrayLike | None = None, draws: int = 2000, seed: int = 0
+) -> Interval | None:
+    """Median of one figure an image, with its percentile bootstrap by patient; `n` counts the values.
+
+    Args:
+        values: `[n]`, n >= 1; infinity where no number is bad enough (`hd95` of a missed outline).
+        groups: patient of each value, `[n]`.
+
+    Returns:
+        None where the median is not finite; a limit that no draw leaves finite is that of the draws that are.
+
+    Raises:
+        ValueError: no value, or one that is no number.
+    """
+    v = np.asarray(values, np.float64)
+    if v.ndim != 1 or v.size == 0 or np.isnan(v).any():
+        raise ValueError("a median needs a vector of numbers")
+    value = float(np.median(v))
+    if not math.isfinite(value):
+        return None
+    order = np.argsort(v, kind="stable")
+    ranked = v[order]
+
+    def middle(weights: Floats) -> Floats:
+        counts = np.cumsum(weights[:, order], axis=1)
+        half = counts[:, -1:] / 2
+        lower, upper = (counts < half).sum(axis=1), (counts <= half).sum(axis=1)
+        return np.asarray((ranked[lower] + ranked[np.minimum(upper, v.size - 1)]) / 2, np.float64)
+
+    return percentile_interval(value, bootstrap(middle, v.size, groups, draws, seed), v.size)

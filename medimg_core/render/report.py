@@ -48,8 +48,23 @@ class PairRow:
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FigureTable:
+    """Figures of one structure or measurement: name, refused films left out, refused films counted wrong."""
+
+    title: str
+    words: str
+    rows: Sequence[tuple[str, Interval | None, Interval | None]]
+
+
 def evaluation_report(
-    title: str, facts: Sequence[Fact], found: Evaluation | None, classes: Sequence[str], notes: Sequence[str] = ()
+    title: str,
+    facts: Sequence[Fact],
+    found: Evaluation | None,
+    classes: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    tables: Sequence[FigureTable] = (),
 ) -> str:
     """The report of `evaluate`.
 
@@ -58,8 +73,12 @@ def evaluation_report(
         classes: names of the classes in the order of the confusion matrix.
         found: None where no image has a known label.
         notes: sentences on what was left out or is not known.
+        tables: figures of what the model outlines, boxes or measures.
     """
     head = [_facts(facts), *(f"<p>{escape(note)}</p>" for note in notes)]
+    places = [_places(tables)] if tables else []
+    if found is None and places:
+        return _page(title, [*head, *places])
     if found is None:
         return _page(
             title, [*head, "<p>No image has a label that the model knows, so there is nothing to measure.</p>"]
@@ -75,8 +94,20 @@ def evaluation_report(
         charts.append((roc_figure(list(found.kinds.items())), f"ROC of every class against the rest; AUROC {words}"))
     if found.bins:
         charts.append((reliability_figure(found.bins, _observed(found)), _calibration_words(found)))
-    tables = [_metrics(found), _charts(charts), _confusion(found, classes), _undecided(found), _bins(found)]
-    return _page(title, [*head, *tables])
+    parts = [_metrics(found), _charts(charts), _confusion(found, classes), _undecided(found), _bins(found)]
+    return _page(title, [*head, *parts, *places])
+
+
+def _places(tables: Sequence[FigureTable]) -> str:
+    """One block a structure or measurement."""
+    head = "<tr><th></th><th>refused films left out</th><th>refused films counted wrong</th></tr>"
+    blocks = []
+    for table in tables:
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th>{_cell(left_out)}{_cell(wrong)}</tr>" for name, left_out, wrong in table.rows
+        )
+        blocks.append(f"<h2>{escape(table.title)}</h2><p>{escape(table.words)}</p><table>{head}{rows}</table>")
+    return "".join(blocks)
 
 
 def comparison_report(

@@ -13,7 +13,7 @@ from medimg_core.catalog import ModelCard
 from medimg_core.errors import MedImgError, UnreadableImage
 from medimg_core.inference import Answer, predict_batch
 from medimg_core.io import read_file
-from medimg_core.types import Image
+from medimg_core.types import Image, Spacing
 from medimg_core.workflows.manifest import Row
 
 READERS = 2
@@ -94,7 +94,10 @@ def _failed(pending: deque[Entry]) -> Iterator[tuple[Entry, MedImgError]]:
 
 
 def read_row(row: Row) -> Entry:
-    """The image of one row; a file with several images is an error, because a row describes one."""
+    """The image of one row; a file with several images is an error, because a row describes one.
+
+    The spacing of the table takes the place of the file's: it speaks of the stored picture.
+    """
     result = read_file(row.file)
     if result.error is not None:
         return Entry(row, error=result.error)
@@ -108,4 +111,5 @@ def read_row(row: Row) -> Entry:
         )
     image = result.images[0]
     age = image.age_years if image.age_years is not None else row.age_years
-    return Entry(row, replace(image, age_years=age, view=image.view or row.view))
+    spacing = image.spacing if row.spacing is None else Spacing(*row.spacing, "manifest")
+    return Entry(row, replace(image, age_years=age, view=image.view or row.view, spacing=spacing))

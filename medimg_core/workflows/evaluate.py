@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from medimg_core.inference import Answer, runtime_for
 from medimg_core.metrics import Evaluation, evaluate_answers
 from medimg_core.types import Interval, Prediction
 from medimg_core.workflows.answers import Entry, answers, read_rows
+from medimg_core.workflows.evaluate_series import SeriesRows, SeriesRun, series_json
 from medimg_core.workflows.manifest import Row
 from medimg_core.workflows.predictions import Line, Table, positive_side, written
 
@@ -33,6 +34,7 @@ class Run:
         unknown: label that the model does not know -> number of images; they stand in no figure.
         figures: None where no image has a known label.
         points: population -> balanced threshold, for the populations that occurred; of several kinds there are none.
+        series: rows of a patient taken together; None where the model answers single images only.
     """
 
     card: ModelCard
@@ -40,6 +42,7 @@ class Run:
     unknown: Mapping[str, int]
     figures: Evaluation | None
     points: Mapping[str, float]
+    series: SeriesRun | None = None
 
     def count(self, status: str) -> int:
         """Images with a status, whether their label is known or not."""
@@ -69,8 +72,9 @@ def evaluate(
         ModelUnavailable: the network cannot be loaded.
     """
     runtime_for(card)  # a missing network is one error, not one for every image
-    given = answers(entries if entries is not None else read_rows(rows), card, population)
-    stream: Iterable[Line] = (_line(entry.row, answer, classes, card) for entry, answer in given)
+    series = SeriesRows(card, classes)
+    given = series.passing(answers(entries if entries is not None else read_rows(rows), card, population))
+    stream: Iterable[Line] = (line_of(entry.row, answer, classes, card) for entry, answer in given)
     at_least = card.class_ids[card.positive] if card.form == "grade" else ""
     if out is not None:
         stream = written(out / "predictions.csv", card.class_ids, stream, at_least)
@@ -78,7 +82,7 @@ def evaluate(
     for line in stream:
         lines.append(line)
         progress(len(lines), len(rows))
-    return summarise(card, Table(card.class_ids, tuple(lines), at_least))
+    return replace(summarise(card, Table(card.class_ids, tuple(lines), at_least)), series=series.measured())
 
 
 def summarise(card: ModelCard, table: Table) -> Run:
@@ -94,7 +98,12 @@ def summarise(card: ModelCard, table: Table) -> Run:
     )
 
 
-def _line(row: Row, answer: Answer | MedImgError, classes: Mapping[str, str], card: ModelCard) -> Line:
+def line_of(row: Row, answer: Answer | MedImgError, classes: Mapping[str, str], card: ModelCard) -> Line:
+    """What the table says of one image.
+
+    Args:
+        classes: label value (casefolded) -> class of the model.
+    """
     label = classes.get(row.label.casefold(), row.label)
     if isinstance(answer, MedImgError):
         return Line(row.id, "error", str(answer), label, patient=row.patient)
@@ -165,6 +174,8 @@ def as_json(run: Run, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "operating_points": dict(run.points),
         "metrics": {},
     }
+    if run.series is not None:
+        content["series"] = series_json(run.series)
     if found is None:
         return content
     content["metrics"] = {name: _twice(name, found) for name in {**found.wrong, **found.left_out}}
@@ -209,16 +220,17 @@ def write_run(run: Run, out: Path, facts: Mapping[str, Any] | None = None) -> di
     titles = {c.id: c.title for c in run.card.classes}
     page = evaluation_report(
         f"{run.card.title}: evaluation",
-        list(_report_facts(run, content)),
+        list(report_facts(run, content)),
         run.figures,
         [titles[name] for name in run.table.classes],
-        list(_notes(run)),
+        list(notes(run)),
     )
     (out / "report.html").write_text(page, encoding="utf-8")
     return content
 
 
-def _report_facts(run: Run, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def report_facts(run: Run, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Label and text of what was measured on what; `content` is that of `metrics.json`."""
     ref = run.card.ref
     yield "Model", f"{ref.name} {ref.version} ({ref.hash})"
     yield (
@@ -245,7 +257,8 @@ def _report_facts(run: Run, content: Mapping[str, Any]) -> Iterator[tuple[str, s
     yield "Date", str(content["date"])
 
 
-def _notes(run: Run) -> Iterator[str]:
+def notes(run: Run) -> Iterator[str]:
+    """Sentences on what stands in no figure, and why."""
     if run.unknown:
         listed = ", ".join(f"{label or 'empty'} (n\u00a0{n:,})" for label, n in sorted(run.unknown.items()))
         yield f"Labels that the model does not know stand in no figure; their predictions are in the table: {listed}."

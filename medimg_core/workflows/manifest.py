@@ -6,7 +6,7 @@ import csv
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -24,6 +24,9 @@ class Row:
         label: the value of the label column, untouched; empty where the table has none.
         patient: groups rows of one patient; rows without one get their own id.
         age_years, view, sex: None where the table says nothing.
+        spacing: row and column in mm, from `spacing_mm` (one number, or `row x column`); None where unknown.
+        folder: of the manifest; further files that it names are relative to it.
+        columns: every value of the line, by the casefolded name of its column.
     """
 
     id: str
@@ -33,33 +36,36 @@ class Row:
     age_years: float | None = None
     view: str | None = None
     sex: str | None = None
+    spacing: tuple[float, float] | None = None
+    folder: Path = field(default=Path(), repr=False, compare=False)
+    columns: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
-def read_manifest(path: Path, split: str | None = None, label: str = "label") -> tuple[Row, ...]:
+def read_manifest(path: Path, split: str | None = None, label: str | None = "label") -> tuple[Row, ...]:
     """Rows of a manifest.
 
     The delimiter (comma, semicolon, tab, bar) and the encoding (UTF-8, UTF-16, Windows-1252) are found out; column
     names are compared without case. Needed: `file`, relative to the manifest's folder. Used where present: `id`
-    (otherwise the file), `split`, `patient`, `age`, `view`, `sex` and the label column.
+    (otherwise the file), `split`, `patient`, `age`, `view`, `sex`, `spacing_mm` and the label column.
 
     Args:
         split: keep only rows with this value in the column `split`.
-        label: column that holds the truth.
+        label: column that holds the truth; None where the truth is no label.
 
     Raises:
         BadTable: the table cannot be read, lacks a column that is asked for, holds no row of the split, an id twice,
-            or an age that is no number.
+            or an age or a spacing that is no number.
     """
     columns, table = _read_table(path)
     if "file" not in columns:
         raise BadTable(
             "The manifest has no column 'file'.", f"Its columns are {_listed(columns)}; name the one with the images."
         )
-    if label.casefold() not in columns:
+    if label is not None and label.casefold() not in columns:
         raise BadTable(f"The manifest has no column {label!r}.", f"Choose the label column: {_listed(columns)}.")
     if split is not None:
         table = _of_split(columns, table, split)
-    rows = tuple(_row(path.parent, values, label.casefold(), line) for line, values in table)
+    rows = tuple(_row(path.parent, values, (label or "").casefold(), line) for line, values in table)
     _check_unique([row.id for row in rows])
     return rows
 
@@ -201,11 +207,14 @@ def _row(folder: Path, values: Mapping[str, str], label: str, line: int) -> Row:
     return Row(
         id=identifier,
         file=folder / name,
-        label=values[label],
+        label=values.get(label, ""),
         patient=values.get("patient") or identifier,
         age_years=_age(values.get("age", ""), line),
         view=_known(values.get("view", "")),
         sex=_known(values.get("sex", "")),
+        spacing=_spacing(values.get("spacing_mm", ""), line),
+        folder=folder,
+        columns=values,
     )
 
 
@@ -223,6 +232,20 @@ def _age(text: str, line: int) -> float | None:
             f"The age in line {line} of the manifest is no number.", "Write years as 58, or as in DICOM: 058Y, 018M."
         )
     return float(match[1].replace(",", ".")) / {"": 1, "y": 1, "m": 12, "w": 52.18, "d": 365.25}[match[2].lower()]
+
+
+def _spacing(text: str, line: int) -> tuple[float, float] | None:
+    """Row and column in mm from `0.4`, `0.7031x0.6250` or `0.7 x 0.6`."""
+    if text.casefold() in _UNKNOWN:
+        return None
+    parts = [part.strip() for part in re.split(r"[x×*]", text.casefold())]
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or not all(0 < number < 1e6 for number in numbers):
+        raise BadTable(f"The spacing in line {line} of the manifest is none.", "Write millimetres as 0.4 or 0.7x0.6.")
+    return numbers[0], numbers[-1]
 
 
 def _check_unique(ids: Sequence[str]) -> None:

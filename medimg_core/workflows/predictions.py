@@ -122,25 +122,33 @@ def positive_side(scores: Sequence[float], positive: int, graded: bool) -> float
 
 
 def written(path: Path, classes: Sequence[str], lines: Iterable[Line], at_least: str = "") -> Iterator[Line]:
-    """Write lines as they pass, each at once, so that work that is stopped keeps what it had.
-
-    Probabilities are written with all their digits. Of grades (`at_least` names the first positive one) there are two
-    more columns: `grade`, the number of the decision, and `at_least_<class>`, yes or no.
-    """
+    """Write lines as they pass, each at once, so that work that is stopped keeps what it had."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace", buffering=1) as stream:
         writer = csv.writer(stream)
-        graded = ("grade", _AT_LEAST + at_least) if at_least else ()
-        writer.writerow([*_FIRST, *(f"p_{name}" for name in classes), *graded, *_LAST])
+        writer.writerow(header(classes, at_least))
         for line in lines:
-            shown = [repr(line.probabilities[name]) if name in line.probabilities else "" for name in classes]
-            if at_least:
-                shown.append(str(classes.index(line.decision)) if line.decision else "")
-                shown.append("" if line.called is None else "yes" if line.called else "no")
-            first = (line.id, line.status, line.reason, line.label)
-            left = "" if line.prediction_set is None else " ".join(line.prediction_set) or _EMPTY_SET
-            writer.writerow([*first, *shown, line.decision, line.patient, line.population, left])
+            writer.writerow(cells(line, classes, at_least))
             yield line
+
+
+def header(classes: Sequence[str], at_least: str = "") -> list[str]:
+    """The columns. Of grades (`at_least` names the first positive one) there are two more: `grade`, the number of the
+    decision, and `at_least_<class>`, yes or no.
+    """
+    graded = ("grade", _AT_LEAST + at_least) if at_least else ()
+    return [*_FIRST, *(f"p_{name}" for name in classes), *graded, *_LAST]
+
+
+def cells(line: Line, classes: Sequence[str], at_least: str = "") -> list[str]:
+    """A line in the order of `header`; probabilities with all their digits."""
+    shown = [repr(line.probabilities[name]) if name in line.probabilities else "" for name in classes]
+    if at_least:
+        shown.append(str(classes.index(line.decision)) if line.decision else "")
+        shown.append("" if line.called is None else "yes" if line.called else "no")
+    left = "" if line.prediction_set is None else " ".join(line.prediction_set) or _EMPTY_SET
+    first = (line.id, line.status, line.reason, line.label)
+    return [*first, *shown, line.decision, line.patient, line.population, left]
 
 
 def read_predictions(path: Path) -> Table:

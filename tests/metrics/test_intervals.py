@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from medimg_core.metrics import mean_interval, proportion, wilson
+from medimg_core.metrics import mean_interval, median_interval, proportion, wilson
 from medimg_core.metrics.intervals import bootstrap, resampled_weights
 
 
@@ -92,3 +92,17 @@ def test_shares_that_agree_get_wilsons_interval_over_the_patients() -> None:
 def test_a_mean_needs_numbers(values: list[float], share: bool) -> None:
     with pytest.raises(ValueError, match=r"finite|between"):
         mean_interval(values, share=share)
+
+
+def test_a_median_counts_patients_and_takes_infinity() -> None:
+    values = np.array([3.0, 1.0, 2.0, np.inf, 4.0])
+    found = median_interval(values)
+    assert found is not None
+    assert (found.value, found.n) == (3.0, 5)
+    assert 1.0 <= found.low <= 3.0 <= found.high
+    weighted = median_interval(np.array([1.0, 1.0, 5.0, 5.0]), np.array(["a", "a", "b", "b"]), draws=500)
+    assert weighted is not None
+    assert (weighted.value, weighted.low, weighted.high) == (3.0, 1.0, 5.0)
+    assert median_interval(np.array([1.0, np.inf, np.inf])) is None
+    with pytest.raises(ValueError, match="numbers"):
+        median_interval(np.array([np.nan]))

@@ -1,0 +1,117 @@
+"""Commands that look at images: `models`, `predict`, `explain`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from medimg_core.cli.said import DONE, SOME_FAILED, say, show
+from medimg_core.errors import BadRequest
+from medimg_core.progress import Progress
+
+if TYPE_CHECKING:
+    from medimg_core.types import Spacing
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the installed models."""
+    from medimg_core.catalog import damaged_models, list_models
+    from medimg_core.errors import ModelUnavailable
+    from medimg_core.workflows.model_list import describe, sentence
+
+    cards, damaged = list_models(), damaged_models()
+    if all(card.task == "gate" for card in cards) and not damaged:
+        raise ModelUnavailable(
+            "No model is installed here, or none whose licence MEDIMG_LICENCES allows.",
+            "Restore the models folder from the release, or name another one with MEDIMG_MODELS.",
+        )
+    for card in cards:
+        described = describe(card)
+        if options.json:
+            show(described)
+        else:
+            print(sentence(described))
+    for error in damaged:
+        say(str(error))
+    return SOME_FAILED if damaged else DONE
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Answer images."""
+    from medimg_core.io import warm_up
+
+    warm_up()  # the decoding process starts while the rest is imported
+    from medimg_core.inference.engine import choose_engine
+    from medimg_core.workflows import diagnose_files as files
+    from medimg_core.workflows import series_files
+
+    choose_engine()  # an engine that there is not is told once and not for every image
+    cards = files.choose_models(options.model)
+    files.check_population(cards, options.population)
+    if options.box is not None:
+        say("No installed model asks for a box; --box is not used.")
+    by_name = {card.name: card for card in cards}
+    progress, failures, series = Progress("Images answered"), 0, series_files.SeriesFiles(cards)
+    for done, opened in enumerate(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), 1):
+        told: list[files.Told] = []
+        for result in files.diagnose_image(
+            opened, cards, options.population, options.out, routed=options.model == "auto", told=told.append
+        ):
+            failures += result["status"] != "ok"
+            if options.json:
+                show(result)
+            else:
+                print(files.sentence(result, by_name.get(result["model"])), flush=True)
+        series.add(opened, told)
+        progress.count(done)
+    progress.close()
+    for found, result in series.results():
+        failures += result["status"] != "ok"
+        if options.json:
+            show(result)
+        else:
+            print(series_files.sentence(found, result), flush=True)
+    return SOME_FAILED if failures else DONE
+
+
+def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:
+    from medimg_core.types import Spacing
+
+    return None if numbers is None else Spacing(*numbers, source="typed")
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Write maps of the evidence for an answer."""
+    from medimg_core.catalog import open_answering
+    from medimg_core.inference.engine import choose_engine
+    from medimg_core.workflows.diagnose_files import check_population
+    from medimg_core.workflows.explain import method_names
+    from medimg_core.workflows.explain_files import explain_paths
+
+    choose_engine()  # as in `predict`
+    card = open_answering(options.model)
+    check_population([card], options.population)
+    if options.target is not None and options.target not in card.class_ids:
+        raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")
+    methods = ",".join(method_names(card, options.method))
+    progress, statuses = Progress("Maps written"), list[str]()
+    results = explain_paths(
+        options.paths,
+        card,
+        methods,
+        options.out,
+        target=options.target,
+        population=options.population,
+        engine=options.engine,
+        png=options.png,
+        progress=lambda share: progress.count(len(statuses), f", {share:.0%} of the next image"),
+    )
+    for result in results:
+        statuses.append(result["status"])
+        if options.json:
+            show(result)
+        else:
+            written = ", ".join(name for name in (result["npy"], result["png"]) if name)
+            print(f"{result['file']}: {written} {result['reason']}".rstrip(), flush=True)
+    progress.close()
+    return DONE if set(statuses) <= {"ok"} else SOME_FAILED

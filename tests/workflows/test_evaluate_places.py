@@ -1,0 +1,195 @@
+"""`evaluate` of a model that outlines: files, figures against a second computation, tables that cannot be used."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from drawn_outlines import STRENGTHS, outlined_films
+
+from medimg_core.catalog import read_card
+from medimg_core.cli import main
+from medimg_core.metrics import ImageBoxes
+from medimg_core.training.outlines.measure import Agreement
+from medimg_core.types import Measurement
+from medimg_core.workflows.manifest import Row, read_manifest
+from medimg_core.workflows.places_figures import Film, Pair, box_figures, measured, outline_figures
+from medimg_core.workflows.places_truth import rules, true_masks
+from model_folder import OUTLINES, TINY_OUTLINE, film_masks
+
+PIXEL = 0.8
+
+
+@pytest.fixture(autouse=True)
+def _tiny_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIMG_MODELS", str(OUTLINES))
+
+
+def run(manifest: Path, out: Path, *further: str) -> int:
+    return main(["evaluate", "--model", "tiny_outline", "--manifest", str(manifest), "--out", str(out), *further])
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Path:
+    """An evaluation of six drawn films, one more that is damaged, and one that nobody outlined."""
+    manifest = outlined_films(tmp_path / "films")
+    with manifest.open("a") as file:
+        file.write("\nbroken,broken.png,test,p9,m0.png,0.8")
+    (manifest.parent / "broken.png").write_bytes(b"no picture")
+    assert run(manifest, tmp_path / "out") == 1
+    return tmp_path / "out"
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "predictions.csv").read_text().splitlines()))
+
+
+def test_regions_and_masks_are_written_for_every_image(done: Path) -> None:
+    regions = json.loads((done / "regions.json").read_text())
+    assert list(regions) == [*(f"f{i}" for i in range(6)), "broken"]
+    assert regions["broken"] == []
+    for i, strength in enumerate(STRENGTHS):
+        found = {region["label"]: region for region in regions[f"f{i}"]}
+        assert ("lesion" in found) == (strength > 0)
+        for name, region in found.items():
+            assert region["mask"] == f"masks/f{i}.{name}.png"
+            mask = cv2.imread(str(done / region["mask"]), cv2.IMREAD_GRAYSCALE)
+            assert mask.shape == (180, 220)
+            assert set(np.unique(mask)) <= {0, 255}
+            assert (0 <= region["score"] <= 1, len(region["box"])) == (True, 4)
+
+
+def test_figures_agree_with_a_second_computation(done: Path) -> None:
+    metrics = json.loads((done / "metrics.json").read_text())
+    assert (metrics["n"], metrics["refused"], metrics["errors"]) == (7, 0, 1)
+    rows = {row["id"]: row for row in table(done)}
+    assert set(rows["broken"]) >= {"id", "status", "reason", "patient", "population"}
+    assert (rows["broken"]["status"], rows["broken"]["dice_lesion"]) == ("error", "")
+    both, sizes, each = np.zeros(3), np.zeros(3), []
+    for i, strength in enumerate(STRENGTHS):
+        truth = film_masks(40_000 + i, strength)["lesion"]
+        path = done / "masks" / f"f{i}.lesion.png"
+        found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0 if path.exists() else np.zeros_like(truth)
+        both[i % 3] += (truth & found).sum()
+        sizes[i % 3] += truth.sum() + found.sum()
+        if truth.any():
+            each.append(2 * (truth & found).sum() / (truth.sum() + found.sum()))
+            assert float(rows[f"f{i}"]["dice_lesion"]) == pytest.approx(each[-1])
+            assert float(rows[f"f{i}"]["area"]) == pytest.approx(found.sum() * PIXEL**2)
+    figures = metrics["structures"]["lesion"]
+    assert sizes[1] == 0  # both films of this patient are rightly empty
+    volume = float(np.mean([1.0 if size == 0 else 2 * b / size for b, size in zip(both, sizes, strict=True)]))
+    assert figures["dice"]["refused_left_out"]["value"] == pytest.approx(volume)
+    # The damaged file's patient has a mask with a blob, and nothing was found of it.
+    assert figures["dice"]["refused_wrong"]["value"] == pytest.approx(3 * volume / 4)
+    assert figures["dice_per_image"]["value"] == pytest.approx(np.mean(each))
+    assert (figures["n"], figures["present"], figures["missed"], figures["false"]) == (6, 4, 0, 0)
+    assert metrics["metrics"]["dice"] == metrics["structures"]["lungs"]["dice"]
+    assert metrics["metrics"]["dice_lesion"] == figures["dice"]
+
+
+def test_measurements_are_compared_with_those_of_the_true_mask(done: Path) -> None:
+    said = json.loads((done / "metrics.json").read_text())["measurements"]["area"]
+    assert (said["unit"], said["truth"], said["n"]) == ("mm2", "true mask", 4)
+    errors = []
+    for row in table(done):
+        if row["area"]:
+            i = int(row["id"][1:])
+            errors.append(float(row["area"]) - film_masks(40_000 + i, STRENGTHS[i])["lesion"].sum() * PIXEL**2)
+    assert said["mae"]["refused_left_out"]["value"] == pytest.approx(np.mean(np.abs(errors)))
+    assert said["bias"]["value"] == pytest.approx(np.mean(errors))
+    page = (done / "report.html").read_text()
+    assert "Dice, mean of patients" in page
+    assert "mean absolute error" in page
+
+
+def test_json_prints_the_figures_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(outlined_films(tmp_path / "films", spacing=""), tmp_path / "out", "--json", "--split", "test") == 0
+    (content,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert content == json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert content["measurements"]["area"]["unit"] == "px2"
+
+
+def test_tables_without_truth_are_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = outlined_films(tmp_path / "films")
+    manifest.write_text(manifest.read_text().replace(",mask,", ",drawing,"))
+    assert run(manifest, tmp_path / "out") == 2
+    assert "has no column 'mask', so nothing says where lungs, lesion should have been found" in capsys.readouterr().err
+    folder = ["evaluate", "--model", "tiny_outline", "--folder", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(folder) == 2
+    assert "no column 'mask'" in capsys.readouterr().err
+
+
+def test_a_mask_of_another_size_stands_in_no_figure(tmp_path: Path) -> None:
+    manifest = outlined_films(tmp_path / "films")
+    cv2.imwrite(str(manifest.parent / "m0.png"), np.ones((20, 20), np.uint8))
+    assert run(manifest, tmp_path / "out") == 0
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    ((reason, n),) = content["without_usable_truth"].items()
+    assert (n, content["structures"]["lungs"]["n"]) == (1, 5)
+    assert "20 x 20" in reason
+
+
+def test_masks_are_read_as_the_card_says(tmp_path: Path) -> None:
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    assert [(rule.id, rule.values) for rule in rules(card.places)] == [("lungs", (1, 2)), ("lesion", (2,))]
+    manifest = outlined_films(tmp_path)
+    row = read_manifest(manifest, label=None)[0]
+    found, truth = true_masks(row, (180, 220), card.places), film_masks(40_000, STRENGTHS[0])
+    np.testing.assert_array_equal(found["lesion"], truth["lesion"])
+    np.testing.assert_array_equal(found["lungs"], truth["lungs"] | truth["lesion"])
+
+
+def film(patient: str, status: Any, **values: Any) -> Film:
+    return Film(Row(patient, Path(), patient=patient), status, "", **values)
+
+
+def agreement(both: int, true: int, found: int) -> Agreement:
+    dice = 2 * both / (true + found) if true + found else 1.0
+    return Agreement(both, true, found, dice, dice / (2 - dice), 1.0 if both else float("inf"), None)
+
+
+def test_a_refused_film_counts_as_wrong_even_where_there_was_nothing() -> None:
+    films = [
+        film("a", "ok", agreement={"x": agreement(8, 10, 10)}),
+        film("b", "refused", agreement={"x": agreement(0, 0, 0)}),
+        film("c", "refused", agreement={"x": agreement(0, 10, 0)}),
+    ]
+    assert outline_figures(films, "x", wrong=False)["dice"].value == pytest.approx(0.8)
+    assert outline_figures(films, "x", wrong=True)["dice"].value == pytest.approx(0.8 / 3)
+    assert outline_figures(films, "x", wrong=True)["dice_per_image"].value == pytest.approx(0.4)
+    assert "hd95" in outline_figures(films, "x", wrong=False)
+
+
+def test_boxes_of_refused_films() -> None:
+    box = np.array([[0.0, 0.0, 10.0, 10.0]])
+    films = [
+        film("a", "ok", boxes=ImageBoxes(box, box + 1, np.array([0.9]), "a")),
+        film("b", "ok", boxes=ImageBoxes(box, box + 20, np.array([0.8]), "b")),
+        film("c", "refused", boxes=ImageBoxes(np.zeros((0, 4)), np.zeros((0, 4)), np.zeros(0), "c")),
+    ]
+    left_out, wrong = box_figures(films, wrong=False), box_figures(films, wrong=True)
+    assert left_out["ap50"].value == pytest.approx(0.5)
+    assert wrong["ap50"].value == pytest.approx(0.25)
+    assert left_out["sensitivity_at_0.5"].value == pytest.approx(0.5)
+    assert box_figures(films[2:], wrong=True) == {}
+
+
+def test_a_measurement_that_was_refused_counts_as_none_at_all() -> None:
+    def said(value: float) -> Measurement:
+        return Measurement("length", value, value - 1, value + 1, "mm", "typed")
+
+    pairs = [Pair("a", 10, said(10.5), True), Pair("b", 20, said(24), True), Pair("c", 30, None, False)]
+    found = measured([*pairs, Pair("d", 5, None, True)], "true mask")
+    assert found is not None
+    assert (found.n, found.missing) == (2, 1)
+    assert found.left_out["mae"].value == pytest.approx(2.25)
+    assert found.wrong["mae"].value == pytest.approx((0.5 + 4 + 30) / 3)
+    assert found.coverage is not None
+    assert found.coverage.value == pytest.approx(0.5)
