@@ -8,7 +8,20 @@ import streamlit as st
 
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
-from medimg_core.ui import answer, choose, findings, measuring, naming, service, session, stage, steadiness, who, words
+from medimg_core.ui import (
+    answer,
+    choose,
+    findings,
+    measuring,
+    naming,
+    saving,
+    service,
+    session,
+    stage,
+    steadiness,
+    who,
+    words,
+)
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
@@ -74,7 +87,8 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         st.html(html(replace(panel, rows=())))
         steadiness.line(found)
         rows = [row for one in finds for row in findings.short_rows(one)]
-        st.html(rows_html((*panel.rows[:1], *rows, *panel.rows[1:], *measured)))
+        saves = saving.row(finds, session.workspace())
+        st.html(rows_html((*panel.rows[:1], *rows, *saves, *panel.rows[1:], *measured)))
         measuring.controls(case, finds)
     mark = naming.licence_mark(found.card, *(one.card for one in finds))
     return answer.provenance(found), "" if found.state == "refused" else mark
@@ -94,7 +108,7 @@ def outlined(case: session.Case, image: Image, left: measuring.Place, right: mea
         more = [row for one in rest for row in findings.short_rows(one)]
         st.html(html(replace(panel, rows=())))
         measuring.controls(case, finds)
-        st.html(rows_html((*panel.rows, *more, *measured)))
+        st.html(rows_html((*panel.rows, *more, *measured, *saving.row(finds, session.workspace()))))
     return findings.provenance(first), naming.licence_mark(*(one.card for one in finds))
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from medimg_core.ui import choose, demo, session, study, words
+from medimg_core.ui import choose, demo, dropping, session, study, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, html, rows_html
@@ -17,7 +16,6 @@ from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import black, preview
 from medimg_core.ui.viewer import Pane, Stage, mount, thumbnail
 
-READING = "reading"
 PATIENCE = 1.0
 """Seconds that the page waits for files before it shows how far reading is."""
 
@@ -32,33 +30,17 @@ def take_files() -> None:
         label_visibility="collapsed",
         key=f"files-{turn}",
     )
-    if files and space.jobs.get(READING) is None:
+    if files and space.jobs.get(dropping.READING) is None:
         contents = [file.getvalue() for file in files]
-        let_go([file.file_id for file in files])
-        space.jobs.start(READING, "Reading", lambda progress: read(contents, progress)).done.wait(PATIENCE)
+        dropping.let_go([file.file_id for file in files])
+        space.jobs.start(dropping.READING, "Reading", lambda progress: read(contents, progress)).done.wait(PATIENCE)
         st.session_state["uploads"] = turn + 1
         st.rerun()
-    job = space.jobs.get(READING)
+    job = space.jobs.get(dropping.READING)
     if job is not None and job.done.is_set():
-        take(job)
+        dropping.take(job)
     elif job is not None:
         follow(job, lambda: words.READING)
-
-
-def let_go(files: list[str]) -> None:
-    """Make Streamlit forget uploaded files, by their ids: it would keep their bytes until the browser goes."""
-    context = get_script_run_ctx()
-    for file in files if context is not None else ():
-        context.uploaded_file_mgr.remove_file(context.session_id, file)
-
-
-def take(job: Job) -> None:
-    """Open what was read; whatever went wrong is told by the page's frame."""
-    session.workspace().jobs.forget(READING)
-    if job.error is not None:
-        raise job.error
-    session.open_case(job.result.study, job.result.headers)
-    st.rerun()
 
 
 @st.fragment(run_every=0.3)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
-from medimg_core.types import Image, PatientHeader, Region, Segmentation, Series, Spacing, Study
+from medimg_core.types import Image, PatientHeader, Region, Series, Spacing, Study
 from medimg_core.ui import memory
 from medimg_core.ui.jobs import Jobs
 from medimg_core.ui.tokens import Tokens
@@ -128,6 +128,7 @@ class Workspace:
     found: ByteCache[Any, Any] = field(default_factory=find_cache)
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     lines: dict[int, Any] = field(default_factory=dict)
+    saves: dict[Hashable, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -153,6 +154,7 @@ class Workspace:
         with self.lock:
             self.results.clear()
             self.lines.clear()
+            self.saves.clear()
         memory.give_back_soon()
 
     def close(self) -> None:
@@ -256,11 +258,12 @@ def type_spacing(spacing: Spacing | None) -> None:
     st.session_state[_CASE] = replace(case, study=replace(case.study, series=series), untyped=untyped)
 
 
-def add_segmentations(added: tuple[Segmentation, ...]) -> None:
-    """Segmentations that were dropped beside an open case."""
+def add_segmentations(added: Study) -> None:
+    """Segmentations that were dropped while a case was open, with the notes about them."""
     case = current()
     if case is not None:
-        study = replace(case.study, segmentations=(*case.study.segmentations, *added))
+        several = (*case.study.segmentations, *added.segmentations)
+        study = replace(case.study, segmentations=several, notes=(*case.study.notes, *added.notes))
         st.session_state[_CASE] = replace(case, study=study)
 
 

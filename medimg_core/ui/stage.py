@@ -10,7 +10,7 @@ import streamlit as st
 
 from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image, Series, Study
-from medimg_core.ui import measured, naming, outlined, pixels, regions, service, session, study, words
+from medimg_core.ui import layers, measured, naming, outlined, pixels, regions, service, session, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, Row, html
@@ -125,8 +125,8 @@ def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Fou
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
         corners=alone,
-        regions=outlined.lines(images, finds),
-        legend=regions.legend(finds) if alone else (),
+        regions=[*outlined.lines(images, finds), *(layers.lines(case, images) if alone else ())],
+        legend=[*regions.legend(finds), *layers.legend(case)] if alone else (),
     )
     pane = Pane(0, "The film with the map of its evidence", series=0 if stacks else None)
     place = "diagnosis" if alone else "beside"
@@ -145,8 +145,8 @@ def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...
     stage = Stage(
         layouts=LAYOUTS if len(stacks) > 1 else ("1x1",),
         stacks=stacks,
-        regions=outlined.lines(images, finds),
-        legend=regions.legend(finds),
+        regions=[*outlined.lines(images, finds), *layers.lines(case, images)],
+        legend=[*regions.legend(finds), *layers.legend(case)],
     )
     pane = Pane(0, "The image with its outlines", series=0 if stacks else None)
     got = mount(f"outlines-{case.number}-{image.digest[:16]}", films(images), [pane], stage)
@@ -157,7 +157,7 @@ def _taken(case: Case, got: Any, images: Sequence[Image], image: Image, finds: S
     seen = outlined.take(case, got, images, finds)
     if service.waits_for_box(image, case):
         outlined.take_box(case, seen, images, image)
-    return measured_rows(seen, images, 0)
+    return (*measured_rows(seen, images, 0), *layers.rows(case, image))
 
 
 def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:

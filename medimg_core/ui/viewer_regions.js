@@ -25,7 +25,7 @@ function drawFindings(pane, c, m, dpr) {
   const shown = regions.filter((region) => listed(region) && !hiddenOn(look, region));
   for (const region of shown) {
     const path = ringPath(region.rings, m);
-    if (region.kind !== "box") {
+    if (region.kind !== "box" && !region.fixed) {
       c.globalAlpha = look.fill ?? FILL;
       c.fillStyle = region.colour;
       c.fill(path, "evenodd");
@@ -65,7 +65,7 @@ class Legend {
     this.entries = viewer.data.legend.map((entry) => {
       const b = button(parent, "", () => this.act(entry), entry.missing ? "Not found. Draw it by hand" : "Show or hide");
       const line = el("i", "line");
-      line.style.borderTop = `2px ${entry.dash.length ? "dashed" : "solid"} ${entry.missing ? "#6F757A" : entry.colour}`;
+      line.style.borderTop = `2px ${entry.dash.length ? "dotted" : "solid"} ${entry.missing ? "#6F757A" : entry.colour}`;
       b.append(line, el("span", "", entry.missing ? `Draw ${entry.title.toLowerCase()}` : entry.title));
       b.classList.add("legend");
       return [entry, b];
@@ -132,7 +132,7 @@ class Correction {
     const reach = e.pointerType === "touch" ? 2 * GRAB : GRAB, { look } = this.viewer;
     let best = null;
     for (const region of pane.regions()) {
-      if (!listed(region) || hiddenOn(look, region)) continue;
+      if (!listed(region) || region.fixed || hiddenOn(look, region)) continue;
       region.rings.forEach((ring, number) => {
         const screen = ring.map((p) => toScreen(pane.matrix, p)), line = region.kind === "box" ? screen : evenly(screen, 3);
         line.forEach(([x, y], index) => {
