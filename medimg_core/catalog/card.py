@@ -52,6 +52,7 @@ class Structure:
         threshold: probability from which on a pixel, or a box, counts.
         smallest: parts below this share of the picture are left out.
         single: only the largest part counts.
+        ellipse: the outline is the ellipse fitted to what was found, as the structure is known to be one.
         of: structures that this one is made of; it has no output of its own.
         quality: offset and slope that turn the Dice a network expects of itself into the one measured on val; of boxes
             those that turn the logit of the score into that of the chance that the box is true.
@@ -63,6 +64,7 @@ class Structure:
     threshold: float = 0.5
     smallest: float = 0.0
     single: bool = False
+    ellipse: bool = False
     of: tuple[str, ...] = ()
     quality: tuple[float, float] = (0.0, 1.0)
     truth: TruthRule = TruthRule()

@@ -53,6 +53,15 @@ class Ellipse:
         """In mm."""
         return ellipse_circumference(self.semi_major, self.semi_minor)
 
+    def mask(self, shape: tuple[int, ...], row_mm: float = 1.0, column_mm: float = 1.0) -> MaskArray:
+        """The pixels whose centres lie inside, bool `[H, W]`."""
+        x = (np.arange(shape[1]) + 0.5 - self.centre[0]) * column_mm
+        y = (np.arange(shape[0])[:, None] + 0.5 - self.centre[1]) * row_mm
+        turn = np.deg2rad(self.angle)
+        along = (x * np.cos(turn) + y * np.sin(turn)) / self.semi_major
+        across = (y * np.cos(turn) - x * np.sin(turn)) / self.semi_minor
+        return np.asarray(along**2 + across**2 <= 1, np.bool_)
+
 
 def area(mask: MaskArray, spacing: Spacing | None) -> float:
     """Pixels that are set times the area of one: mm2; pixels (px2) where the spacing is unknown."""

@@ -15,6 +15,7 @@ from medimg_core.catalog import ModelCard, PlacesCard, Structure
 from medimg_core.errors import BadRequest
 from medimg_core.imaging import Geometry, prepare, window_round
 from medimg_core.imaging.outline import box_of, largest_part, polygons, without_specks
+from medimg_core.imaging.shape import fit_ellipse
 from medimg_core.inference.boxes import find_boxes, mean_places, mirrored
 from medimg_core.inference.measures import ErrorFit, measure
 from medimg_core.inference.pool import runtime_for
@@ -178,7 +179,9 @@ def _cleaned(mask: MaskArray, structure: Structure) -> MaskArray:
     if structure.single:
         mask = largest_part(mask)
     smallest = round(structure.smallest * mask.size)
-    return without_specks(mask, smallest) if smallest > 1 else mask
+    if smallest > 1:
+        mask = without_specks(mask, smallest)
+    return fit_ellipse(mask).mask(mask.shape) if structure.ellipse and mask.any() else mask
 
 
 def _region(structure: Structure, mask: MaskArray, chance: FloatArray) -> Region | None:

@@ -9,6 +9,7 @@ from scipy.special import ellipe
 
 from medimg_core.imaging.outline import polygons
 from medimg_core.imaging.shape import (
+    Ellipse,
     area,
     chords,
     ellipse_circumference,
@@ -161,3 +162,14 @@ def test_the_circumference_agrees_with_the_elliptic_integral(a: float, b: float)
 
 def test_a_point_has_no_circumference() -> None:
     assert ellipse_circumference(0, 0) == 0
+
+
+def test_an_ellipse_is_drawn_as_it_was_fitted() -> None:
+    y, x = np.mgrid[:120, :160] + 0.5
+    turn = np.deg2rad(30)
+    along = ((x - 80) * np.cos(turn) + (y - 55) * np.sin(turn)) / 50
+    across = ((y - 55) * np.cos(turn) - (x - 80) * np.sin(turn)) / 30
+    drawn = along**2 + across**2 <= 1
+    assert (Ellipse((80, 55), 50, 30, 30).mask(drawn.shape) == drawn).all()
+    again = fit_ellipse(drawn, 2.0, 1.0).mask(drawn.shape, 2.0, 1.0)
+    assert 2 * (again & drawn).sum() / (again.sum() + drawn.sum()) > 0.995
