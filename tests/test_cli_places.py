@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
+from medimg_core.catalog import ModelCard, read_card, write_hashes
 from medimg_core.cli import main
-from model_folder import OUTLINES
+from medimg_core.inference import Answer
+from medimg_core.types import GateVerdict, Image, Prediction, Region, Spacing
+from medimg_core.workflows.beside import with_neighbours
+from medimg_core.workflows.diagnose_files import Opened
+from medimg_core.workflows.heart_files import HeartFiles
+from model_folder import OUTLINES, TINY_OUTLINE, copy_model, film_masks, film_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +44,177 @@ def test_models_name_structures_and_their_dice(capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().out
     assert "lungs/lesion; 64 x 64 px; Dice 0.99" in told
     assert "n 60, drawn; fit for use: drawn" in told
+
+
+def film(path: Path, seed: int = 1, strength: float = 0.4) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), film_pixels(seed, strength)[0].astype(np.uint8))
+    return path
+
+
+def mask(path: Path) -> np.ndarray:
+    return np.asarray(Pillow.open(path))
+
+
+def test_predict_gives_regions_with_masks_and_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = str(film(tmp_path / "a.png")), tmp_path / "out"
+    assert (
+        main(["predict", "--model", "tiny_outline", "--out", str(out), "--spacing-mm", "0.5,0.5", "--json", path]) == 0
+    )
+    (said,) = objects(capsys)
+    assert (said["status"], said["decision"], said["scores"], said["prediction_set"]) == ("ok", None, {}, [])
+    assert (said["population"], said["fit_for_use"]) == ("drawn", True)
+    truth = film_masks(1, 0.4)
+    assert [region["label"] for region in said["regions"]] == ["lungs", "lesion"]
+    for region in said["regions"]:
+        found = mask(out / region["mask"])
+        assert found.shape == (180, 220)
+        assert set(np.unique(found)) == {0, 255}
+        wanted = truth[region["label"]] | (truth["lesion"] & (region["label"] == "lungs"))
+        assert 2 * (wanted & (found > 0)).sum() / (wanted.sum() + (found > 0).sum()) > 0.8
+        assert region["kind"] == "outline"
+        x0, y0, x1, y1 = region["box"]
+        assert (found[int(y0) : int(y1), int(x0) : int(x1)] > 0).sum() == (found > 0).sum()
+    measured = {m["name"]: m for m in said["measurements"]}
+    assert measured["area"]["unit"] == "mm2"
+    assert measured["area"]["value"] == pytest.approx((mask(out / said["regions"][1]["mask"]) > 0).sum() * 0.25)
+    assert measured["area"]["low"] < measured["area"]["high"]
+    assert main(["predict", "--model", "tiny_outline", path]) == 0
+    told = capsys.readouterr().out
+    assert "outlined lungs (expected Dice " in told
+    assert "measured area " in told
+    assert "px²" in told
+
+
+def test_frames_and_equal_stems_have_masks_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Pillow.fromarray(film_pixels(seed, 0.4)[0].astype(np.uint8)) for seed in (1, 2)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    paths = [str(tmp_path / "a.tif"), str(film(tmp_path / "x/a.png", 3)), str(film(tmp_path / "y/a.png", 4))]
+    assert main(["predict", "--model", "tiny_outline", "--out", str(tmp_path / "out"), "--json", *paths]) == 0
+    names = [region["mask"] for said in objects(capsys) for region in said["regions"]]
+    assert len(set(names)) == len(names) == 8
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+
+
+def test_nothing_outlined_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.full((200, 200), 90, np.uint8))
+    assert main(["predict", "--model", "tiny_outline", str(blank)]) in (0, 1)
+    told = capsys.readouterr().out
+    assert "no lungs, no lesion" in told or "outlined" in told
+
+
+@pytest.fixture
+def boxed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelCard:
+    """The same model as one that looks at a square round a box."""
+    folder = copy_model(TINY_OUTLINE, tmp_path / "models" / "tiny_boxed")
+    text = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(text.replace('measure = "lesion"\n', 'measure = "lesion"\nwindow_mm = 40.0\n'))
+    write_hashes(folder)
+    monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "models"))
+    return read_card(folder)
+
+
+def test_a_model_that_needs_a_box_says_so(boxed: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(film(tmp_path / "a.png"))
+    assert boxed.places is not None
+    assert main(["predict", "--model", "tiny_boxed", "--json", path]) == 1
+    (said,) = objects(capsys)
+    assert said["status"] == "error"
+    assert "no box was given" in said["reason"]
+    assert main(["predict", "--model", "tiny_boxed", "--json", "--box", "60,40,160,140", path]) == 0
+    (said,) = objects(capsys)
+    assert said["status"] == "ok"
+    assert main(["predict", "--model", "tiny_boxed", "--json", "--box", "600,40,700,140", path]) == 2
+    assert "outside the image, which has 220 columns and 180 rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "9,2,3,8", "0,0,nan,4"])
+def test_a_box_that_is_none_is_a_usage_error(box: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", "--box", box, "a.png"])
+    assert stopped.value.code == 2
+    assert "--box" in capsys.readouterr().err
+
+
+def test_auto_leaves_models_out_that_need_a_box(
+    boxed: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_model(TINY_OUTLINE, boxed.folder.parent / "tiny_outline")
+    path = str(film(tmp_path / "a.png"))
+    assert main(["predict", "--json", path]) == 0
+    assert [said["model"] for said in objects(capsys)] == ["tiny_outline"]
+    assert main(["predict", "--json", "--box", "60,40,160,140", path]) == 0
+    assert sorted(said["model"] for said in objects(capsys)) == ["tiny_boxed", "tiny_outline"]
+
+
+def test_explain_says_that_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(film(tmp_path / "a.png"))
+    assert main(["explain", "--model", "tiny_outline", "--out", str(tmp_path / "out"), path]) == 2
+    assert "gives no answer whose evidence could be shown" in capsys.readouterr().err
+
+
+def slice_at(mm: float, value: int) -> Opened:
+    image = Image(
+        np.full((8, 8), value, np.float32),
+        "MONOCHROME2",
+        f"slice {value}",
+        position=(0.0, 0.0, mm),
+        orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    )
+    return Opened(f"{value}.dcm", 0, image, 1, group="series")
+
+
+def test_slices_get_their_neighbours_by_position() -> None:
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    looking = replace(card, places=replace(card.places, context=1))
+    alone = Opened("alone.png", 0, Image(np.zeros((8, 8), np.float32), "MONOCHROME2", "alone"), 1)
+    stream = [slice_at(10, 1), slice_at(0, 2), slice_at(5, 3), alone]
+    found = [(opened.file, [image.digest for image in beside]) for opened, beside in with_neighbours(stream, [looking])]
+    assert found == [
+        ("1.dcm", ["slice 3", "slice 1"]),
+        ("2.dcm", ["slice 2", "slice 3"]),
+        ("3.dcm", ["slice 2", "slice 1"]),
+        ("alone.png", []),
+    ]
+    assert all(not beside for _, beside in with_neighbours(stream, [card]))
+
+
+def chamber(radius: float, index: int, frames: int = 1, file: str = "a.png") -> tuple[Opened, Answer]:
+    rows, columns = np.mgrid[0:120, 0:120]
+    ventricle = ((rows - 50) / (1.6 * radius)) ** 2 + ((columns - 60) / radius) ** 2 < 1
+    region = Region("outline", "left_ventricle", 0.9, mask=ventricle)
+    image = Image(np.zeros((120, 120), np.float32), "MONOCHROME2", f"{index}", spacing=Spacing(1.0, 1.0, "typed"))
+    said = Prediction(read_card(TINY_OUTLINE).ref, {}, GateVerdict(True), population="drawn", regions=(region,))
+    return Opened(file, index, image, frames, group="file 1" if frames > 1 else ""), Answer(said)
+
+
+def told_hearts(frames: list[tuple[Opened, Answer]]) -> list[dict[str, Any]]:
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    heart = replace(card, places=replace(card.places, measure="heart"))
+    hearts = HeartFiles([heart])
+    for opened, answer in frames:
+        hearts.add(opened, [(heart, answer)])
+    return list(hearts.results())
+
+
+def test_two_frames_give_one_ejection_fraction() -> None:
+    (said,) = told_hearts([chamber(16, 0, file="es.png"), chamber(20, 0, file="ed.png")])
+    assert (said["index"], said["status"], said["files"]) == (None, "ok", ["ed.png", "es.png"])
+    measured = {m["name"]: m for m in said["measurements"]}
+    assert measured["ejection_fraction"]["value"] == pytest.approx(100 * (1 - 0.8**3), abs=2)
+    assert measured["end_diastolic_volume"]["unit"] == "ml"
+    assert said["frames"]["end_diastole"] == {"file": "ed.png", "index": 0}
+    assert "larger ventricle was taken for end-diastole" in said["reason"]
+    assert told_hearts([chamber(16, 0), chamber(20, 0), chamber(18, 0)]) == []
+
+
+def test_a_cine_gives_one_ejection_fraction() -> None:
+    radii = [20, 19, 17, 15, 16, 18, 20]
+    (said,) = told_hearts([chamber(radius, i, frames=7, file="clip.dcm") for i, radius in enumerate(radii)])
+    assert said["files"] == ["clip.dcm"]
+    assert said["frames"]["end_systole"]["index"] == 3
+    assert said["frames"]["end_diastole"]["index"] in (0, 6)
+    assert {m["name"] for m in said["measurements"]} >= {"ejection_fraction"}

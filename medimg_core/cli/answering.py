@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medimg_core.cli.said import DONE, SOME_FAILED, say, show
 from medimg_core.errors import BadRequest
@@ -43,34 +43,50 @@ def predict(options: argparse.Namespace) -> int:
     warm_up()  # the decoding process starts while the rest is imported
     from medimg_core.inference.engine import choose_engine
     from medimg_core.workflows import diagnose_files as files
-    from medimg_core.workflows import series_files
+    from medimg_core.workflows import heart_files, series_files
+    from medimg_core.workflows.beside import with_neighbours
 
     choose_engine()  # an engine that there is not is told once and not for every image
     cards = files.choose_models(options.model)
     files.check_population(cards, options.population)
-    if options.box is not None:
-        say("No installed model asks for a box; --box is not used.")
-    by_name = {card.name: card for card in cards}
-    progress, failures, series = Progress("Images answered"), 0, series_files.SeriesFiles(cards)
-    for done, opened in enumerate(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), 1):
-        told: list[files.Told] = []
-        for result in files.diagnose_image(
-            opened, cards, options.population, options.out, routed=options.model == "auto", told=told.append
-        ):
-            failures += result["status"] != "ok"
-            if options.json:
-                show(result)
-            else:
-                print(files.sentence(result, by_name.get(result["model"])), flush=True)
-        series.add(opened, told)
-        progress.count(done)
-    progress.close()
-    for found, result in series.results():
+    if options.box is not None and not any(files.needs_box(card) for card in cards):
+        say("The models asked look at the whole image; --box is not used.")
+    progress, failures = Progress("Images answered"), 0
+    series, hearts = series_files.SeriesFiles(cards), heart_files.HeartFiles(cards)
+
+    def tell(result: dict[str, Any], words: str) -> None:
+        nonlocal failures
         failures += result["status"] != "ok"
         if options.json:
             show(result)
         else:
-            print(series_files.sentence(found, result), flush=True)
+            print(words, flush=True)
+
+    by_name, routed = {card.name: card for card in cards}, options.model == "auto"
+    stream = with_neighbours(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), cards)
+    for done, (opened, beside) in enumerate(stream, 1):
+        told: list[files.Told] = []
+        if not routed:
+            files.check_box(opened, cards, options.box)
+        for result in files.diagnose_image(
+            opened,
+            cards,
+            options.population,
+            options.out,
+            routed=routed,
+            box=options.box,
+            beside=beside,
+            told=told.append,
+        ):
+            tell(result, files.sentence(result, by_name.get(result["model"])))
+        series.add(opened, told)
+        hearts.add(opened, told)
+        progress.count(done)
+    progress.close()
+    for found, result in series.results():
+        tell(result, series_files.sentence(found, result))
+    for result in hearts.results():
+        tell(result, heart_files.sentence(result))
     return SOME_FAILED if failures else DONE
 
 
@@ -90,6 +106,11 @@ def explain(options: argparse.Namespace) -> int:
 
     choose_engine()  # as in `predict`
     card = open_answering(options.model)
+    if not card.answers:
+        raise BadRequest(
+            f"The model {card.name!r} outlines and measures; it gives no answer whose evidence could be shown.",
+            "Use predict for its outlines, or explain with a model that answers; see models.",
+        )
     check_population([card], options.population)
     if options.target is not None and options.target not in card.class_ids:
         raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")

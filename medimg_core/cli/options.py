@@ -105,7 +105,12 @@ def _labelled(parser: Parser, required: bool = True) -> None:
 
 
 def _box(text: str) -> tuple[float, ...]:
-    return _numbers(text, 4, "x0,y0,x1,y1")
+    numbers = _numbers(text, 4, "x0,y0,x1,y1")
+    if numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
+        raise argparse.ArgumentTypeError("a box has x0 below x1 and y0 below y1")
+    if numbers[2] <= 0 or numbers[3] <= 0:
+        raise argparse.ArgumentTypeError("the box lies outside every image")
+    return numbers
 
 
 def _spacing(text: str) -> tuple[float, ...]:

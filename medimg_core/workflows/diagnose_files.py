@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -13,8 +14,10 @@ import numpy as np
 from medimg_core.catalog import ModelCard, open_answering
 from medimg_core.errors import BadRequest, MedImgError, OutlinesOnly
 from medimg_core.inference import Answer, gate, predict
+from medimg_core.inference.places import Box
 from medimg_core.io import read_files
-from medimg_core.types import GateVerdict, Image, Region, Spacing, Statement
+from medimg_core.types import GateVerdict, Image, Measurement, Region, Spacing, Statement
+from medimg_core.workflows.places_words import places_words
 from medimg_core.workflows.route import Routed, models, route
 
 Json = dict[str, Any]
@@ -95,6 +98,8 @@ def diagnose_image(
     masks: Path | None = None,
     *,
     routed: bool = False,
+    box: Box | None = None,
+    beside: Sequence[Image] = (),
     told: Callable[[Told], None] = lambda heard: None,
 ) -> list[Json]:
     """One object for each model.
@@ -104,6 +109,9 @@ def diagnose_image(
             a model stands for all of them.
         population: id for the cards that know it.
         masks: folder for the masks of regions, 0/255 PNG on the source grid; not written where None.
+        box: where to look, for models that ask for it; without one the router's choice leaves them out where other
+            models take the image.
+        beside: the slices before and after, for models that look at those.
         told: hears every model's answer, refusal or failure as it is.
     """
     if opened.image is None:
@@ -117,12 +125,12 @@ def diagnose_image(
         if not found.cards:
             return [refused(opened, found.verdict, None)]
     results = []
-    for card in cards if found is None else found.cards:
+    for card in cards if found is None else _without_box(found.cards, box):
         chosen = population if population in {p.id for p in card.populations} else None
         # The gate's word on the first model is known already.
         verdict = found.verdict if found is not None and card is found.first else None
         try:
-            answer = predict(opened.image, card, chosen, verdict=verdict)
+            answer = predict(opened.image, card, chosen, verdict=verdict, box=box, beside=beside)
         except MedImgError as error:
             told((card, error))
             results.append(failed(opened, error, card))
@@ -133,6 +141,33 @@ def diagnose_image(
             refused(opened, said.gate, card, said.seconds) if said.refused else answered(opened, answer, card, masks)
         )
     return results
+
+
+def needs_box(card: ModelCard) -> bool:
+    """Whether a reader has to say where the model looks."""
+    return card.places is not None and card.places.needs_box
+
+
+def _without_box(cards: Sequence[ModelCard], box: Box | None) -> Sequence[ModelCard]:
+    """Models that can be asked; where all need a box that there is not, all: each says so itself."""
+    able = [card for card in cards if box is not None or not needs_box(card)]
+    return able or cards
+
+
+def check_box(opened: Opened, cards: Sequence[ModelCard], box: Box | None) -> None:
+    """Refuse a box that lies outside an image which a model would look at through it.
+
+    Raises:
+        BadRequest: nothing of it lies inside.
+    """
+    if box is None or opened.image is None or not any(needs_box(card) for card in cards):
+        return
+    rows, columns = opened.image.shape
+    if box[0] >= columns or box[1] >= rows or box[2] <= 0 or box[3] <= 0:
+        raise BadRequest(
+            f"The box lies outside the image, which has {columns} columns and {rows} rows.",
+            "Give x0,y0,x1,y1 in pixels of the image.",
+        )
 
 
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
@@ -168,12 +203,15 @@ def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None
         "fit_for_use": fit.get(said.population or ""),
         "gate": {"passed": True, "kind": said.gate.kind, "reasons": list(said.gate.reasons)},
         "regions": [_region(opened, region, card, masks) for region in said.regions],
-        "measurements": [
-            {"name": m.name, "value": m.value, "low": m.low, "high": m.high, "unit": m.unit, "basis": m.basis}
-            for m in said.measurements
-        ],
+        "measurements": [measurement_json(m) for m in said.measurements],
         "seconds": round(said.seconds, 6),
     }
+
+
+def measurement_json(said: Measurement) -> Json:
+    """A measurement; `low` and `high` are null where its error was not measured."""
+    low, high = (None if math.isnan(side) else side for side in (said.low, said.high))
+    return {"name": said.name, "value": said.value, "low": low, "high": high, "unit": said.unit, "basis": said.basis}
 
 
 def _statement(said: Statement) -> Json:
@@ -191,7 +229,8 @@ def _region(opened: Opened, region: Region, card: ModelCard, masks: Path | None)
     mask = None
     if region.mask is not None and masks is not None:
         digest = opened.image.digest[:8] if opened.image is not None else ""
-        mask = f"{PurePath(opened.file).stem}.{digest}.{card.name}.{region.label}.png"
+        frame = f".{opened.index}" if opened.frames > 1 else ""
+        mask = f"{PurePath(opened.file).stem}{frame}.{digest}.{card.name}.{region.label}.png"
         masks.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(masks / mask), region.mask.astype(np.uint8) * np.uint8(255))
     box = None if region.box is None else list(region.box)
@@ -226,8 +265,10 @@ def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
     where = result["file"] if not result["index"] else f"{result['file']} image {result['index'] + 1}"
     if result["status"] != "ok" or card is None:
         return f"{where}: {result['reason']}"
-    meaning = {c.id: c.meaning for c in card.classes}[result["decision"]]
-    parts = [f"{where}: {meaning}", f"{_figures(result, card)};"]
+    parts = [f"{where}:"]
+    if card.answers:
+        parts += [{c.id: c.meaning for c in card.classes}[result["decision"]], f"{_figures(result, card)};"]
+    parts += places_words(result, card)
     titles = {s.id: (s.otherwise, s.title) for s in card.statements}
     parts += [
         f"{titles[told['id']][told['claimed']]}, {told['id']} {_share(told['probability'], told)};"
