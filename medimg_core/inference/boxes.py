@@ -32,8 +32,8 @@ MOST = 30
 
 @dataclass(frozen=True, slots=True)
 class BoxRule:
-    """How `places` become regions. The card gives label, calibration and threshold; the other values were chosen on
-    val and belong to the code.
+    """How `places` become regions. The card gives label, calibration, threshold, mirror and the weight of the answer;
+    the other values were chosen on val and belong to the code.
 
     Attributes:
         label: of the regions.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -120,6 +122,9 @@ def test_a_card_gives_label_calibration_and_threshold() -> None:
     assert region.label == "fracture"
     assert region.box == (18, 8, 30, 24)
     assert region.score == pytest.approx(1 / (1 + np.exp(-1.0)))
+    joined = replace(card, answer_weight=1.0)
+    region, _ = find_boxes(places, joined, SQUASH, 1 / (1 + np.exp(-1.0)))
+    assert region.score == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
 def test_no_film_gets_more_boxes_than_can_be_looked_at() -> None:

@@ -41,36 +41,35 @@ def fit_boxes(recipe: BoxRecipe, train: BoxFilms, val: BoxFilms, work: Path, pro
     crop = recipe.data.crop
     whole = build_boxes(recipe)
     built = build_boxes(recipe, (crop, crop)) if crop else whole
-    seconds = 0.0
-    for number, factor in enumerate(recipe.rounds):
+    seconds, before = 0.0, 0
+    for number, (epochs, factor) in enumerate(recipe.rounds):
         folder = work / f"round{number + 1}"
         folder.mkdir(parents=True, exist_ok=True)
         first = len((folder / "epochs.txt").read_text().splitlines()) if (folder / "backup").is_dir() else 0
-        batches = BoxBatches(train, recipe, built.stride, number * recipe.schedule.epochs + first)
+        batches = BoxBatches(train, recipe, built.stride, before + first)
         model = _with_loss(built, recipe)
-        model.compile(_optimizer(recipe, len(batches), factor))
+        model.compile(_optimizer(recipe, len(batches) * epochs, factor))
         callbacks = [
             keras.callbacks.BackupAndRestore(str(folder / "backup"), delete_checkpoint=False),
             *tensorboard(folder),
             _watch(recipe, built, whole, val, folder, progress),
         ]
-        if first < recipe.schedule.epochs and not (folder / "done").is_file():
-            model.fit(batches, epochs=recipe.schedule.epochs, verbose=0, callbacks=callbacks)
+        if first < epochs and not (folder / "done").is_file():
+            model.fit(batches, epochs=epochs, verbose=0, callbacks=callbacks)
         (folder / "done").touch()
         best = folder / "best.weights.h5"
         whole.model.load_weights(best if best.is_file() else folder / "last.weights.h5")
         if built is not whole:
             built.model.set_weights(whole.model.get_weights())
-        seconds += sum(float(row["seconds"]) for row in read_log(folder))
+        seconds, before = seconds + sum(float(row["seconds"]) for row in read_log(folder)), before + epochs
     return TrainedBoxes(whole, seconds)
 
 
-def _optimizer(recipe: BoxRecipe, steps: int, factor: float) -> Any:
-    """AdamW under a cosine with warm-up, for one round of so many steps an epoch."""
+def _optimizer(recipe: BoxRecipe, total: int, factor: float) -> Any:
+    """AdamW under a cosine with warm-up, for one round of so many steps."""
     import keras
 
     schedule = recipe.schedule
-    total = max(1, steps * schedule.epochs)
     rate = keras.optimizers.schedules.CosineDecay(
         factor * schedule.peak_rate / 60,
         total,
@@ -141,14 +140,14 @@ def _watch(
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if batch % 10 == 0:
-                progress("Training", (self.epoch + batch / max(1, self.params["steps"])) / recipe.schedule.epochs)
+                progress("Training", (self.epoch + batch / max(1, self.params["steps"])) / self.params["epochs"])
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             built.model.save_weights(work / "last.weights.h5")
             self.since_look += time.monotonic() - self.start
             with (work / "epochs.txt").open("a") as stream:
                 stream.write(f"{epoch + 1} {float((logs or {}).get('loss', np.nan)):.4f} {self.since_look:.1f}\n")
-            if (epoch + 1) % recipe.every and epoch + 1 < recipe.schedule.epochs:
+            if (epoch + 1) % recipe.every and epoch + 1 < self.params["epochs"]:
                 return
             start = time.monotonic()
             whole.model.load_weights(work / "last.weights.h5")

@@ -86,8 +86,8 @@ class BoxRecipe:
 
     Attributes:
         every: how many epochs pass between two looks at val.
-        rounds: the schedule runs once for each, from the weights of the last, its peak rate times this factor (warm
-            restarts, Loshchilov and Hutter, ICLR 2017).
+        again: further rounds from the weights of the last (warm restarts, Loshchilov and Hutter, ICLR 2017): epochs,
+            and the factor of the schedule's peak rate.
         card: words and names: `classifier` (the model that the boxes belong to), `subgroups` (columns).
     """
 
@@ -103,7 +103,12 @@ class BoxRecipe:
     answer: BoxAnswer = field(default_factory=BoxAnswer)
     card: Mapping[str, Any] = field(default_factory=dict)
     every: int = 1
-    rounds: tuple[float, ...] = (1.0,)
+    again: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def rounds(self) -> tuple[tuple[int, float], ...]:
+        """All rounds: epochs and the factor of the peak rate."""
+        return (self.schedule.epochs, 1.0), *self.again
 
 
 def read_box_recipe(path: Path) -> BoxRecipe:
@@ -144,7 +149,7 @@ def _recipe(raw: dict[str, Any]) -> BoxRecipe:
         answer=BoxAnswer(**raw.get("answer", {})),
         card=raw.get("card", {}),
         every=int(raw.get("every", 1)),
-        rounds=tuple(float(factor) for factor in raw.get("rounds", (1.0,))),
+        again=tuple((int(epochs), float(factor)) for epochs, factor in raw.get("again", ())),
     )
 
 

@@ -15,7 +15,7 @@ RECIPE = """
 name = "drawn_boxes"
 seed = 5
 every = 3
-rounds = [1.0, 0.5]
+again = [[2, 0.5]]
 [input]
 height = 48
 width = 48

@@ -95,6 +95,6 @@ def test_a_knob_is_turned_only_where_val_gains() -> None:
     # Both kinds of films score alike; only the classifier tells them apart.
     answers = [answer(i, (4, 4), 0.9 if i % 2 else 0.1) for i in range(20)]
     rule, tried = measure.choose(answers, BoxRule(trust=0.5), measure.variants(BoxRule(), image=True))
-    assert rule == BoxRule(trust=0.5, image=0.25)
+    assert rule == BoxRule(trust=0.5, image=0.05)
     assert {row["knob"] for row in tried} == {"trust", "suppress", "vote", "mirror", "image"}
     assert measure.precision(found(answers, rule), 0.5).value == pytest.approx(1.0)
