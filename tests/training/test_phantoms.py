@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medimg_core.training.phantoms.breast import LOOKS, Lesion, Mass, mammogram, speckle, ultrasound
+from medimg_core.training.phantoms.breast import Lesion, Mass, mammogram, ultrasound
 from medimg_core.training.phantoms.chest import Nodule, chest_ct
 from medimg_core.training.phantoms.head import Blood, Tumour, brain_mr, head_ct
 from medimg_core.training.phantoms.leg import leg
 from medimg_core.training.phantoms.retina import Eye, retina
+from medimg_core.training.phantoms.sound import LOOKS, speckle
 from medimg_core.training.phantoms.texture import clouds, ellipse, line, over, plane, soft
 
 SIDE = 192

@@ -28,6 +28,7 @@ SETS = {
     "lung_ct": ("lung_ct_cancer",),
     "breast_ultrasound": ("breast_ultrasound",),
     "mammogram": ("mammography",),
+    "cardiac_ultrasound": ("cardiac_ultrasound",),
 }
 FILES = [pytest.param(case, stem, id=stem) for case in DRAWN for stem in case.stems]
 
@@ -43,7 +44,7 @@ def test_a_drawn_case_says_that_it_is_made_and_by_whom_it_is_taken(case: Drawn, 
     path = FOLDER / f"{stem}.dcm"
     found = read_file(path)
     shown = image(stem)
-    assert path.stat().st_size < 400_000
+    assert path.stat().st_size < 600_000
     assert shown.synthetic
     assert found.patient.name == case.subject.name
     assert found.patient.name.startswith("Example^")
@@ -73,16 +74,17 @@ def test_the_router_lets_a_drawn_case_pass_as_its_own_kind_without_a_doubt(case:
 @pytest.mark.parametrize(("case", "stem"), FILES)
 def test_the_installed_models_of_its_question_answer_a_drawn_case(case: Drawn, stem: str) -> None:
     shown = image(stem)
-    takers = {card.name for card in list_models() if case.kind in card.takes and not card.baseline}
-    assert takers <= set(case.models)
-    for name in takers:
-        prediction = predict(shown, open_model(name)).prediction
+    cards = [card for card in list_models() if case.kind in card.takes and not card.baseline]
+    boxless = [card for card in cards if card.places is None or not card.places.needs_box]
+    assert {card.name for card in boxless} <= set(case.models)
+    for card in boxless:
+        prediction = predict(shown, card).prediction
         assert not prediction.refused
-        assert sum(prediction.scores.values()) == pytest.approx(1)
+        assert sum(prediction.scores.values()) == pytest.approx(1 if card.answers else 0)
 
 
 def test_slices_in_hounsfield_units_lie_five_millimetres_apart() -> None:
-    slices = [image(stem) for case in DRAWN if case.kind == "lung_ct" for stem in case.stems]
+    slices = [image(stem) for case in DRAWN if case.stem == "16_lung_ct" for stem in case.stems]
     assert len(slices) == 4
     assert {one.modality_units for one in slices} == {"HU"}
     heights = [one.position[2] for one in slices if one.position is not None]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from medimg_core.training.phantoms.sound import speckle
 from medimg_core.training.phantoms.texture import Numbers, Plane, blurred, clouds, ellipse, line, over, plane, soft
 from medimg_core.types import FloatArray
-
-LOOKS = 5
-"""Directions that are averaged, as scanners do (spatial compounding), so that speckle is mild."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +45,6 @@ def ultrasound(seed: int, rows: int, columns: int, lesion: Lesion | None) -> Flo
     decibel = 20 * np.log10(envelope + 0.01)
     shown = blurred((decibel + 26) / 38, 0.6)
     return np.asarray(np.clip(shown, 0, 1) ** np.float32(1.25), np.float32)
-
-
-def speckle(rng: np.random.Generator, echo: FloatArray, pulse: tuple[float, float]) -> FloatArray:
-    """Power of the received echoes, float32 like `echo`, whose expectation it has where that is even.
-
-    Args:
-        echo: strength of the scatterers.
-        pulse: deviation of the pulse across and along the beam, in pixels.
-    """
-    power = np.zeros_like(echo)
-    for _ in range(2 * LOOKS):  # real and imaginary part of each look
-        strength = (rng.standard_normal(echo.shape) * np.sqrt(echo)).astype(np.float32)
-        power += cv2.GaussianBlur(strength, (0, 0), sigmaX=pulse[0], sigmaY=pulse[1]) ** 2 / (2 * LOOKS)
-    return np.asarray(power * np.float32(4 * np.pi * pulse[0] * pulse[1]), np.float32)
 
 
 def _layers(rng: np.random.Generator, at: Plane) -> FloatArray:

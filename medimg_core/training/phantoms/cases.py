@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from pydicom.uid import (
     CTImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -20,68 +16,25 @@ from medimg_core.training.appearance.limb import hand
 from medimg_core.training.phantoms.breast import Lesion, Mass, mammogram, ultrasound
 from medimg_core.training.phantoms.chest import Nodule, chest_ct
 from medimg_core.training.phantoms.dicomfile import Picture, Subject
+from medimg_core.training.phantoms.drawn import LUNG_WINDOW, Drawn, axial
 from medimg_core.training.phantoms.head import Blood, Tumour, brain_mr, head_ct
 from medimg_core.training.phantoms.leg import leg
+from medimg_core.training.phantoms.outlined import OUTLINED
 from medimg_core.training.phantoms.retina import Eye, retina
 
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """One drawn case.
-
-    Attributes:
-        stem: its name; the one file's name without ending, or the beginning of the names of several.
-        group: the heading it stands under on the page Upload.
-        kind: the kind of image, as the router names it.
-        models: the models that are to answer it.
-        draw: makes its pictures, in order.
-        parts: endings of their names, where there are several.
-    """
-
-    stem: str
-    group: str
-    title: str
-    text: str
-    kind: str
-    models: tuple[str, ...]
-    subject: Subject
-    draw: Callable[[], tuple[Picture, ...]]
-    parts: tuple[str, ...] = ()
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """Names of its files without ending, in order."""
-        return tuple(f"{self.stem}_{part}" for part in self.parts) or (self.stem,)
-
-
-_AXIAL = [1, 0, 0, 0, 1, 0]
-
-
-def _slice(side_mm: float, side: int, height_mm: float, thick_mm: float) -> dict[str, Any]:
-    """Where an axial slice lies (PS3.3 C.7.6.2), head first, face up."""
-    spacing = round(side_mm / side, 4)
-    return {
-        "PixelSpacing": [spacing, spacing],
-        "SliceThickness": thick_mm,
-        "ImageOrientationPatient": _AXIAL,
-        "ImagePositionPatient": [-side_mm / 2, -side_mm / 2, height_mm],
-        "SliceLocation": height_mm,
-        "PatientPosition": "HFS",
-    }
-
+__all__ = ["DRAWN", "Drawn"]
 
 _BRAIN = {"WindowCenter": [40, 500], "WindowWidth": [80, 2500], "WindowCenterWidthExplanation": ["BRAIN", "BONE"]}
-_LUNG = {"WindowCenter": [-600, 40], "WindowWidth": [1500, 400], "WindowCenterWidthExplanation": ["LUNG", "SOFT"]}
 
 
 def _head(stem: str, seed: int, *blood: Blood) -> tuple[Picture, ...]:
-    header = {**_slice(260.0, 360, 60.0, 5.0), **_BRAIN, "KVP": 120}
+    header = {**axial(260.0, 360, 60.0, 5.0), **_BRAIN, "KVP": 120}
     return (Picture(stem, head_ct(seed, 360, blood), "CT", CTImageStorage, "HEAD", attributes=header),)
 
 
 def _brain(stem: str, seed: int, tumour: Tumour) -> tuple[Picture, ...]:
     header = {
-        **_slice(240.0, 320, 40.0, 6.0),
+        **axial(240.0, 320, 40.0, 6.0),
         "ScanningSequence": "SE",
         "SeriesDescription": "T1 after contrast, drawn",
     }
@@ -100,7 +53,7 @@ def _thorax(stem: str, seed: int, nodule: Nodule) -> tuple[Picture, ...]:
             CTImageStorage,
             "CHEST",
             i,
-            {**_slice(field_mm, side, round(height * field_mm, 3), apart_mm), **_LUNG, "KVP": 120},
+            {**axial(field_mm, side, round(height * field_mm, 3), apart_mm), **LUNG_WINDOW, "KVP": 120},
         )
         for i, (pixels, height) in enumerate(zip(slices, heights, strict=True), start=1)
     )
@@ -261,4 +214,5 @@ DRAWN = (
         draw=lambda: _breasts("18_mammogram", 41, Mass((0.42, 0.50), 0.045)),
         parts=("right", "left"),
     ),
+    *OUTLINED,
 )

@@ -31,14 +31,25 @@ class Subject:
         return (int(self.study_date) - int(self.birth_date)) // 10_000
 
 
+def scale_of_ultrasound(rows: int, columns: int, mm: float) -> dict[str, Any]:
+    """The calibration of an ultrasound picture that is one region of tissue with square pixels (PS3.3 C.8.5.5)."""
+    region = Dataset()
+    region.RegionSpatialFormat, region.RegionDataType, region.RegionFlags = 1, 1, 0  # 2D, tissue
+    region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = columns - 1, rows - 1
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3  # cm
+    region.PhysicalDeltaX = region.PhysicalDeltaY = mm / 10
+    return {"SequenceOfUltrasoundRegions": [region]}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """One drawn picture and what its header says.
 
     Attributes:
         stem: the file's name without ending.
-        pixels: float32 `[H, W]`: Hounsfield units where `modality` is CT, else display values in [0, 1]; or RGB, uint8
-            `[H, W, 3]`.
+        pixels: float32 `[H, W]`: Hounsfield units where `modality` is CT, else display values in [0, 1], also
+            `[frames, H, W]`; or RGB, uint8 `[H, W, 3]`.
         sop_class: what kind of object the file holds.
         number: Instance Number within the series.
         attributes: more entries of the header, keyword -> value.
@@ -61,7 +72,7 @@ def picture_bytes(picture: Picture, subject: Subject, study: str) -> bytes:
             together and a repeated run gives the same bytes.
     """
     data = _common(picture, subject, study)
-    colour = picture.pixels.ndim == 3
+    colour = picture.pixels.dtype == np.uint8
     data.update(_colour(picture.pixels) if colour else _grey(picture))
     for keyword, value in picture.attributes.items():
         setattr(data, keyword, value)
@@ -100,7 +111,9 @@ def _grey(picture: Picture) -> Dataset:
     """CT: 16 bits, Hounsfield units by Rescale Intercept -1024; else 8 bits (films: 10) over the whole range."""
     data = Dataset()
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
-    data.Rows, data.Columns = picture.pixels.shape
+    data.Rows, data.Columns = picture.pixels.shape[-2:]
+    if picture.pixels.ndim == 3:
+        data.NumberOfFrames = len(picture.pixels)
     if picture.modality == "CT":
         bits, levels = 12, np.clip(np.rint(picture.pixels + 1024), 0, 4095)
         data.RescaleIntercept, data.RescaleSlope, data.RescaleType = -1024, 1, "HU"

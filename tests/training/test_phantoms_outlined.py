@@ -1,0 +1,140 @@
+"""Drawn cases for models that outline: what was drawn, and that measurements of the shipped files come near it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from medimg_core.catalog import ModelCard, models_folder, open_model
+from medimg_core.inference import gate
+from medimg_core.inference.measures import ErrorFit, ejection_fraction, pick_frames
+from medimg_core.inference.places import Places, look
+from medimg_core.io import read_file
+from medimg_core.training.phantoms import heart
+from medimg_core.training.phantoms.outlined import FRAME_MS, FRAMES
+from medimg_core.training.phantoms.sound import Fan, pixels_mm, speckle
+from medimg_core.training.phantoms.texture import Plane
+from medimg_core.types import Image
+
+FOLDER = models_folder() / "demo_cases"
+
+
+@cache
+def images(stem: str) -> tuple[Image, ...]:
+    return read_file(FOLDER / f"{stem}.dcm").images
+
+
+def card_of(name: str) -> ModelCard:
+    if not (models_folder() / name / "card.toml").is_file():
+        pytest.skip(f"the model {name} is not installed")
+    return open_model(name)
+
+
+def value(found: Places, name: str) -> float:
+    return {one.name: one.value for one in found.measurements}[name]
+
+
+def test_beams_and_pixels_of_a_fan_find_each_other() -> None:
+    fan = Fan((3.0, -20.0), 25.0, 120.0, 40.0, 96, 61)
+    at = fan.places()
+    assert np.hypot(at.x - 3, at.y + 20)[:, 7] == pytest.approx(np.linspace(25, 120, 96), rel=1e-5)
+    back = fan.indices(at)
+    np.testing.assert_allclose(back.x, np.broadcast_to(np.arange(61), (96, 61)), atol=1e-3)
+    np.testing.assert_allclose(back.y, np.broadcast_to(np.arange(96)[:, None], (96, 61)), atol=1e-3)
+    shown = fan.shown(at.y, 60, 80, 2.0)
+    depth = pixels_mm(60, 80, 2.0).y
+    lit = shown > 0
+    assert 0.3 < lit.mean() < 0.9
+    assert shown[lit] == pytest.approx(depth[lit], abs=0.1)
+
+
+def test_speckle_moves_with_the_tissue() -> None:
+    even = np.ones((60, 80), np.float32)
+    rows, columns = np.mgrid[0:60, 0:80].astype(np.float32)
+    still, moved = (
+        speckle(np.random.default_rng(5), even, (1.5, 1.0), 2, Plane(columns, rows - np.float32(by))) for by in (0, 4)
+    )
+    np.testing.assert_allclose(moved[20:50, 10:70], still[16:46, 10:70], rtol=1e-4)
+
+
+def test_a_beat_starts_wide_empties_and_ends_where_it_began() -> None:
+    areas = np.array([heart.ventricle(i / 48).area for i in range(49)])
+    assert areas[0] == pytest.approx(heart.WIDE.area)
+    assert areas[48] == pytest.approx(heart.WIDE.area)
+    assert np.argmin(areas) == round(heart.SYSTOLE * 48)
+    assert areas.min() == pytest.approx(heart.NARROW.area, rel=0.01)
+    assert (np.diff(areas[:17]) < 0).all()
+    # A round body of the same outline: the area of half an ellipse and of the cut half, by summing strips.
+    along = np.linspace(-1, 0.5, 20_001)
+    width = heart.WIDE.half * np.sqrt(1 - along**2)
+    step = heart.WIDE.semi * (along[1] - along[0])
+    assert heart.WIDE.area == pytest.approx(2 * width.sum() * step, rel=1e-3)
+    assert heart.WIDE.volume == pytest.approx(np.pi * (width**2).sum() * step / 1000, rel=1e-3)
+
+
+def test_the_same_seed_draws_the_same_beat_and_the_blood_flickers() -> None:
+    one, two = (heart.beat(3, 2, 60, 72, 2.72) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (2, 60, 72)
+    assert one.max() <= 1
+    assert (one[0] != one[1]).any()
+
+
+def test_the_cine_says_its_scale_and_its_time() -> None:
+    header = dcmread(FOLDER / "19_heart_cine.dcm", stop_before_pixels=True)
+    assert header.SOPClassUID.name == "Ultrasound Multi-frame Image Storage"
+    assert header.NumberOfFrames == FRAMES
+    frames = images("19_heart_cine")
+    assert len(frames) == FRAMES
+    assert [frame.instance for frame in frames] == list(range(1, FRAMES + 1))
+    assert {frame.frame_ms for frame in frames} == {FRAME_MS}
+    assert frames[0].spacing is not None
+    assert frames[0].spacing.source == "UltrasoundRegion"
+    assert (frames[0].spacing.row_mm, frames[0].spacing.column_mm) == pytest.approx((0.68, 0.68))
+
+
+@cache
+def looks() -> tuple[Places, ...]:
+    card = card_of("cardiac_ultrasound")
+    return tuple(look(frame, card) for frame in images("19_heart_cine"))
+
+
+def test_every_frame_is_taken_for_a_heart_without_a_doubt() -> None:
+    card = card_of("cardiac_ultrasound")
+    verdicts = [gate.check(frame, card) for frame in images("19_heart_cine")]
+    assert {(verdict.passed, verdict.kind, verdict.reasons) for verdict in verdicts} == {
+        (True, "cardiac_ultrasound", ())
+    }
+
+
+def test_chambers_are_found_in_every_frame_and_follow_the_drawn_beat() -> None:
+    found = looks()
+    labels = [{region.label for region in one.regions} for one in found]
+    assert all({"left_ventricle", "myocardium", "left_atrium"} <= names for names in labels)
+    areas = np.array([value(one, "left_ventricle_area") for one in found])
+    drawn = np.array([heart.ventricle(i / FRAMES).area for i in range(FRAMES)])
+    assert np.corrcoef(areas, drawn)[0, 1] > 0.9
+    assert (areas / drawn).mean() == pytest.approx(0.8, abs=0.07)  # it cuts off the tip and the base
+
+
+def test_the_ejection_fraction_is_within_its_interval_of_the_drawn_one() -> None:
+    card, found = card_of("cardiac_ultrasound"), looks()
+    phases = pick_frames([value(one, "left_ventricle_area") for one in found])
+    assert phases is not None
+    assert phases.end_diastole in (0, 1, 2)
+    assert abs(phases.end_systole - heart.SYSTOLE * FRAMES) < 2.5
+    assert phases.doubts == ()
+    places = card.places
+    assert places is not None
+    errors: dict[str, Any] = {name: ErrorFit(**fit) for name, fit in places.errors.items()}
+    ed, es = found[phases.end_diastole].regions, found[phases.end_systole].regions
+    said = ejection_fraction(ed, es, images("19_heart_cine")[0], errors)
+    assert said.doubts == ()
+    fraction = said.measurements[0]
+    drawn = 100 * (1 - heart.NARROW.volume / heart.WIDE.volume)
+    assert fraction.low < drawn < fraction.high
+    assert fraction.value == pytest.approx(drawn, abs=10)
