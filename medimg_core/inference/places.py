@@ -101,19 +101,12 @@ def find(
         most = np.max(np.stack(list(chances.values())), axis=0)
         chances = {name: np.where(chance >= most, chance, np.float32(0)) for name, chance in chances.items()}
     seen = _seen(geometry)
-    masks: dict[str, MaskArray] = {}
-    regions = []
-    for structure in places.structures:
-        if structure.of:
-            masks[structure.id] = np.logical_or.reduce([masks[part] for part in structure.of])
-            chance = np.max(np.stack([chances[part] for part in structure.of]), axis=0)
-        else:
-            chance = chances[structure.id]
-            masks[structure.id] = _cleaned((chance >= structure.threshold) & seen, structure)
-        region = _region(structure, masks[structure.id], chance)
-        if region is not None:
-            regions.append(region)
-    return tuple(regions)
+    masks = {s.id: _cleaned((chances[s.id] >= s.threshold) & seen, s) for s in places.outputs}
+    for structure in (s for s in places.structures if s.of):
+        masks[structure.id] = np.logical_or.reduce([masks[part] for part in structure.of])
+        chances[structure.id] = np.max(np.stack([chances[part] for part in structure.of]), axis=0)
+    found = (_region(s, masks[s.id], chances[s.id]) for s in places.structures)
+    return tuple(region for region in found if region is not None)
 
 
 def expected_dice(chance: FloatArray, mask: MaskArray) -> float:

@@ -175,6 +175,9 @@ def measured(pairs: Sequence[Pair], truth: str) -> Measured | None:
     given = [(pair.patient, pair.true, pair.found) for pair in pairs if pair.answered and pair.found is not None]
     if not given:
         return None
+    # Millimetres and pixels are never averaged together: films without a spacing are left out where others have it.
+    unit = min({m.unit for _, _, m in given}, key=lambda u: u.startswith("px"))
+    given = [row for row in given if row[2].unit == unit]
     who = [patient for patient, _, _ in given]
     true, found = np.array([t for _, t, _ in given]), np.array([m.value for _, _, m in given])
     refused = [pair for pair in pairs if not pair.answered]
@@ -183,7 +186,7 @@ def measured(pairs: Sequence[Pair], truth: str) -> Measured | None:
     inside = [m.low <= t <= m.high for _, t, m in given if np.isfinite(m.low)]
     sure = [patient for patient, _, m in given if np.isfinite(m.low)]
     return Measured(
-        unit=given[0][2].unit,
+        unit=unit,
         truth=truth,
         n=len(given),
         missing=sum(pair.answered and pair.found is None for pair in pairs),

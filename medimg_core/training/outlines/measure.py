@@ -88,6 +88,8 @@ def _answer(
     found = look(image, card, beside=others)
     seconds = time.perf_counter() - start
     truth = truths(record, image, recipe)
+    for whole in (s for s in card.places.structures if s.of and all(part in truth for part in s.of)):
+        truth[whole.id] = np.logical_or.reduce([truth[part] for part in whole.of])
     regions = {region.label: region for region in found.regions}
     agreement = {name: agree(mask, regions.get(name), image) for name, mask in truth.items()}
     drawn = [Region("mask", name, 1.0, mask=mask) for name, mask in truth.items() if mask.any()]
@@ -167,7 +169,8 @@ def fit_errors(answers: Sequence[OutlineAnswer]) -> dict[str, dict[str, float | 
 def outlines_set(title: str, answers: Sequence[OutlineAnswer], places: PlacesCard) -> dict[str, Any]:
     """The entry of one test set in the block `places` of `evaluation.json` (docs/evaluation.md)."""
     patients = np.array([a.record.patient for a in answers])
-    structures = {s.id: _structure(answers, patients, s.id) for s in places.outputs}
+    names = [s.id for s in places.structures if any(s.id in a.agreement for a in answers)]
+    structures = {name: _structure(answers, patients, name) for name in names}
     headline = next(iter(structures.values()))
     return {
         "title": title,
@@ -182,7 +185,7 @@ def outlines_set(title: str, answers: Sequence[OutlineAnswer], places: PlacesCar
         "predictions": {
             "id": [a.record.id for a in answers],
             "patient": [str(p) for p in patients],
-            "dice": [[_rounded(a.agreement.get(s.id)) for s in places.outputs] for a in answers],
+            "dice": [[_rounded(a.agreement.get(s.id)) for s in places.structures] for a in answers],
         },
     }
 
@@ -224,13 +227,16 @@ def _auprc(histograms: Sequence[NDArray[np.int64]], who: NDArray[np.str_]) -> di
 def _measurements(answers: Sequence[OutlineAnswer], patients: NDArray[np.str_]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in sorted({name for a in answers for name in a.true}):
-        both = np.array([name in a.true and name in a.measured for a in answers])
+        units = {a.measured[name].unit for a in answers if name in a.measured}
+        # Millimetres and pixels are never averaged together: films without a spacing are left out where others have it.
+        unit = min(units, key=lambda u: u.startswith("px"), default="")
+        both = np.array([name in a.true and name in a.measured and a.measured[name].unit == unit for a in answers])
         if both.sum() < 10:
             continue
-        pairs = [(a.true[name], a.measured[name]) for a in answers if name in a.true and name in a.measured]
+        pairs = [(a.true[name], a.measured[name]) for a, kept in zip(answers, both, strict=True) if kept]
         true, said = (np.array([m.value for m in side]) for side in zip(*pairs, strict=True))
         held = [m.low <= t.value <= m.high for t, m in pairs if np.isfinite(m.low)]
-        found[name] = {"unit": pairs[0][1].unit, **agreement_json(true, said, patients[both])} | {
+        found[name] = {"unit": unit, **agreement_json(true, said, patients[both])} | {
             "coverage": round(float(np.mean(held)), 4) if held else None,
         }
     return found

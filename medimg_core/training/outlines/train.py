@@ -107,7 +107,7 @@ def _measured(
     populations = [_unfitted(rule, recipe) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
     val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
-    fits["quality"] = {rule.id: measure.fit_quality(val, rule.id) for rule in recipe.structures}
+    fits["quality"] = {s["id"]: measure.fit_quality(val, s["id"]) for s in recipe.card["structures"]}
     fits["errors"] = measure.fit_errors(val) | (ejection.error(val) if heart else {})
     populations = [_fitted(rule, recipe, val, folder) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
