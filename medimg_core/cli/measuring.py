@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medimg_core.cli.said import DONE, SOME_FAILED, show
-from medimg_core.errors import BadRequest
+from medimg_core.errors import BadRequest, BadTable
 from medimg_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -86,26 +87,83 @@ def _print_figures(content: dict[str, Any]) -> None:
 def compare(options: argparse.Namespace) -> int:
     """Compare models on the same images."""
     from medimg_core.catalog import open_answering
-    from medimg_core.workflows.compare import as_json, check_same_classes, compare, write_comparison
-    from medimg_core.workflows.predictions import read_predictions
+    from medimg_core.workflows.compare_places import of_films, outline_only, read_outlined
 
     if (options.models is None) == (options.predictions is None):
         raise BadRequest("A comparison needs either models or predictions.", "Give --models A,B or --predictions.")
-    tables: dict[str, Table] = {}
-    positive, failures = None, 0
     if options.predictions is not None:
-        for name in options.predictions.split(","):
-            tables[_table_name(Path(name), tables)] = read_predictions(Path(name))
+        paths = [Path(name) for name in options.predictions.split(",")]
+        outlined = [read_outlined(path) for path in paths]
+        if all(table is not None for table in outlined):
+            named: dict[str, Any] = {}
+            for path, table in zip(paths, outlined, strict=True):
+                named[_table_name(path, named)] = table
+            return _compare_outlines(named, options, 0)
+        return _compare_answers(_tables(paths), None, options, 0)
+    if options.manifest is None and options.folder is None:
+        raise BadRequest("There are no images to compare on.", "Give --manifest CSV or --folder DIR.")
+    cards = [open_answering(name.strip()) for name in options.models.split(",")]
+    outlines = outline_only(cards)
+    check_same_question(cards)  # before hours of work
+    done = {card.name: _measure(card, options, options.out / card.name) for card in cards}
+    failures = sum(one.failures for one in done.values())
+    if outlines:
+        films = {name: of_films(one.places.films) for name, one in done.items() if one.places is not None}
+        return _compare_outlines(films, options, failures)
+    tables = {name: one.table for name, one in done.items() if one.table is not None}
+    return _compare_answers(tables, cards[-1].class_ids[cards[-1].positive], options, failures)
+
+
+def check_same_question(cards: Sequence[ModelCard]) -> None:
+    """Refuse models with other classes or structures.
+
+    Raises:
+        BadTable: the message lists those of the two that differ.
+    """
+    from medimg_core.workflows.compare import check_same_classes
+
+    if all(card.answers for card in cards):
+        check_same_classes({card.name: card.class_ids for card in cards})
+        return
+    (first, *others) = cards
+    own = [s.id for s in first.places.structures] if first.places is not None else []
+    for card in others:
+        these = [s.id for s in card.places.structures] if card.places is not None else []
+        if set(these) != set(own):
+            raise BadTable(
+                f"The models outline different structures: {first.name} {', '.join(own)}; {card.name} "
+                f"{', '.join(these)}.",
+                "Compare models of the same structures.",
+            )
+
+
+def _tables(paths: Sequence[Path]) -> dict[str, Table]:
+    from medimg_core.workflows.predictions import read_predictions
+
+    tables: dict[str, Table] = {}
+    for path in paths:
+        tables[_table_name(path, tables)] = read_predictions(path)
+    return tables
+
+
+def _compare_outlines(tables: Mapping[str, Any], options: argparse.Namespace, failures: int) -> int:
+    from medimg_core.workflows.compare_places import as_json, compare_outlines, sentences, write_outline_comparison
+
+    found = compare_outlines(tables)
+    write_outline_comparison(found, options.out)
+    if options.json:
+        show(as_json(found))
     else:
-        if options.manifest is None and options.folder is None:
-            raise BadRequest("There are no images to compare on.", "Give --manifest CSV or --folder DIR.")
-        cards = [open_answering(name.strip()) for name in options.models.split(",")]
-        check_same_classes({card.name: card.class_ids for card in cards})  # before hours of work
-        for card in cards:
-            done = _measure(card, options, options.out / card.name)
-            assert done.table is not None
-            tables[card.name], positive = done.table, card.class_ids[card.positive]
-            failures += done.failures
+        print("\n".join(sentences(found)))
+        print(f"Written to {options.out}: comparison.json, comparison.html")
+    return SOME_FAILED if failures else DONE
+
+
+def _compare_answers(
+    tables: Mapping[str, Table], positive: str | None, options: argparse.Namespace, failures: int
+) -> int:
+    from medimg_core.workflows.compare import as_json, compare, write_comparison
+
     found = compare(tables, positive)
     write_comparison(found, options.out)
     if options.json:

@@ -28,6 +28,7 @@ from medimg_core.metrics.paired import (
     mcnemar,
     mean_difference,
     paired_difference,
+    sign_flip_test,
 )
 from medimg_core.metrics.pixelwise import PixelPr, pixel_histogram, pixel_pr
 from medimg_core.metrics.precision_recall import PrCurve, auprc, pr_curve
@@ -107,6 +108,7 @@ __all__ = [
     "reliability",
     "roc_curve",
     "share_interval",
+    "sign_flip_test",
     "undecided",
     "wilson",
     "within_tolerance",

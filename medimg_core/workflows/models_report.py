@@ -23,11 +23,14 @@ from medimg_core.errors import MedImgError
 from medimg_core.imaging import prepare
 from medimg_core.inference import gate, runtime_for
 from medimg_core.inference.calibration import decide, probabilities, sigmoid
+from medimg_core.inference.places import look
 from medimg_core.metrics import auroc, measure, rates
 from medimg_core.types import FloatArray, Interval
 from medimg_core.workflows.answers import ahead, read_row
 from medimg_core.workflows.manifest import Row, read_manifest
 from medimg_core.workflows.model_list import HEADLINES
+from medimg_core.workflows.models_report_places import check_places
+from medimg_core.workflows.places_truth import Slices
 from medimg_core.workflows.stored import as_answers, stored_truth
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -58,8 +61,8 @@ class Checked:
 
     @property
     def same(self) -> bool:
-        """Whether both agree within `TOLERANCE`."""
-        return abs(self.stated.value - self.measured.value) <= TOLERANCE
+        """Whether both agree within `TOLERANCE`, of figures above 1 within that share of them."""
+        return abs(self.stated.value - self.measured.value) <= TOLERANCE * max(1.0, abs(self.stated.value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +91,8 @@ def check_model(card: ModelCard, data: Path, told: Told = lambda text: None) -> 
         if left:
             told(f"{card.name}: {name}, not measured anew: {', '.join(left)}")
         yield from found
+    for one in check_places(card, data, told):
+        yield Checked(card.name, "places", one.test_set, one.name, one.stated, one.measured, one.headline)
 
 
 def _ask(
@@ -95,7 +100,8 @@ def _ask(
 ) -> None:
     """Answer the films of a test set that were not asked yet."""
     data_set, ids = stated["data_set"], stated["predictions"]["id"]
-    by_id = {row.id: row for row in read_manifest(data / data_set / "manifest.csv", label="id")}
+    every = read_manifest(data / data_set / "manifest.csv", label=None)
+    by_id = {row.id: row for row in every}
     missing = [film for film in ids if film not in by_id]
     if missing:
         raise MedImgError(
@@ -103,17 +109,23 @@ def _ask(
             "Measure the model anew, or restore the data set.",
         )
     rows = [by_id[film] for film in ids if (data_set, film) not in asked]
-    for row, film in zip(rows, ahead(partial(_film, card), rows, THREADS), strict=True):
+    for row, film in zip(rows, ahead(partial(_film, card, Slices(every)), rows, THREADS), strict=True):
         asked[data_set, row.id] = film
 
 
-def _film(card: ModelCard, row: Row) -> _Film:
+def _film(card: ModelCard, slices: Slices, row: Row) -> _Film:
     """The network's word on a film, whether or not the input check lets it pass."""
-    entry = read_row(row)
-    if entry.image is None:
+    places = card.places if card.places is not None and card.places.network == "model" else None
+    entry = slices.entry(row) if places is not None and places.context else read_row(row)
+    image = entry.image
+    if image is None:
         raise entry.error or MedImgError("A film cannot be read.", "Restore the data set.")
-    forward = runtime_for(card).predict(prepare(entry.image, card.input)[0])
-    return _Film(forward.logits, gate.check(entry.image, card).passed)
+    if places is None:
+        forward = runtime_for(card).predict(prepare(image, card.input)[0])
+    else:
+        # One network answers and outlines: it looks at the same square, and at the same slices.
+        forward = look(image, card, beside=slices.beside(row, image) if places.context else ()).forward
+    return _Film(forward.logits, gate.check(image, card).passed)
 
 
 def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], films: Sequence[_Film]) -> Iterator[Checked]:
@@ -196,7 +208,7 @@ def table(rows: Sequence[Checked]) -> str:
     head = ("model", "form", "test set", "figure", "stated", "measured", "")
     cells = [head]
     for row in rows:
-        digits = 0 if row.name == "refused" and row.form != "router" else 3
+        digits = 0 if row.name.endswith(("refused", "missed", "false")) and row.form != "router" else 3
         shown = f"{_spread(row.measured, digits)}, n {row.measured.n}"
         verdict = "" if row.same else "DIFFERS"
         cells.append((row.model, row.form, row.test_set, row.name, _spread(row.stated, digits), shown, verdict))

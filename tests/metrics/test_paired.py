@@ -4,7 +4,16 @@ from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from medimg_core.metrics import Answers, figure_differences, holm, mcnemar, mean_difference, paired_difference, wilson
+from medimg_core.metrics import (
+    Answers,
+    figure_differences,
+    holm,
+    mcnemar,
+    mean_difference,
+    paired_difference,
+    sign_flip_test,
+    wilson,
+)
 from medimg_core.types import Interval
 
 
@@ -91,3 +100,24 @@ def test_models_that_agree_everywhere_may_still_differ() -> None:
     assert found["sensitivity"] == Interval(0.0, -wilson(0, 20).high, wilson(0, 20).high, 20)
     assert found["specificity"].n == 30
     assert found["accuracy"].high == pytest.approx(0.0713, abs=5e-5)  # Wilson for 0 of 50
+
+
+def test_random_signs_against_scipy() -> None:
+    from scipy.stats import permutation_test
+
+    draw = np.random.default_rng(3)
+    for n in (6, 12, 60):
+        gaps = draw.normal(0.3, 1, n)
+        exact = permutation_test(
+            (gaps,),
+            np.sum,
+            permutation_type="samples",
+            vectorized=False,
+            n_resamples=5000,
+            rng=np.random.default_rng(1),
+        )
+        assert sign_flip_test(gaps) == pytest.approx(exact.pvalue, abs=1e-9 if n <= 12 else 0.02)
+    assert sign_flip_test(np.zeros(40)) == 1.0
+    assert sign_flip_test(np.full(5, 0.1)) == pytest.approx(2 / 2**5)
+    with pytest.raises(ValueError, match="finite"):
+        sign_flip_test([np.nan])

@@ -1,0 +1,150 @@
+"""What models outline and measure, anew on the films behind their figures, the way that the figures were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medimg_core.catalog import ModelCard, PlacesCard, evaluation
+from medimg_core.errors import MedImgError
+from medimg_core.inference import gate
+from medimg_core.inference.places import look, measured
+from medimg_core.training.outlines import ejection
+from medimg_core.training.outlines.data import OutlineRecord
+from medimg_core.training.outlines.measure import OutlineAnswer, agree, outlines_set
+from medimg_core.types import Interval, Region
+from medimg_core.workflows.answers import ahead
+from medimg_core.workflows.manifest import Row, read_manifest
+from medimg_core.workflows.places_truth import Slices, true_masks
+
+THREADS = 2
+
+_STRUCTURE = ("dice", "dice_per_image", "iou")
+_MEASURED = ("mae", "bias", "lower_limit", "upper_limit")
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A figure of places as stated and as measured now."""
+
+    test_set: str
+    name: str
+    stated: Interval
+    measured: Interval
+    headline: bool = False
+
+
+def check_places(card: ModelCard, data: Path, told: Told) -> Iterator[Found]:
+    """Measure the outlines of a model anew on the test sets of its `evaluation.json`; each film is asked once.
+
+    Raises:
+        BadTable: a manifest is missing.
+        MedImgError: a film or its mask is missing or cannot be read.
+    """
+    places, sets = card.places, evaluation(card).get("places", {}).get("test_sets", {})
+    if places is None:
+        return
+    if places.kind == "boxes":
+        told(f"{card.name}: boxes are not measured anew")
+        return
+    asked: dict[tuple[str, str], OutlineAnswer] = {}
+    for name, stated in sets.items():
+        told(f"{card.name}: outlines of {name}, {stated['n']} films")
+        answers = _ask(card, stated, data, asked)
+        now = outlines_set(stated["title"], answers, places)
+        if places.measure == "heart":
+            bias = places.errors.get("ejection_fraction", {}).get("bias", 0.0)
+            now["measurements"] |= ejection.figures(answers, bias)
+        yield from _compared(card, places, name, stated, now)
+
+
+def _ask(
+    card: ModelCard, stated: Mapping[str, Any], data: Path, asked: dict[tuple[str, str], OutlineAnswer]
+) -> tuple[OutlineAnswer, ...]:
+    """The answers to the films of a test set, those of other sets that were asked before included."""
+    data_set, ids = stated["data_set"], stated["predictions"]["id"]
+    rows = read_manifest(data / data_set / "manifest.csv", label=None)
+    by_id = {row.id: row for row in rows}
+    missing = [film for film in ids if film not in by_id]
+    if missing:
+        raise MedImgError(
+            f"The manifest of {data_set} lacks {len(missing)} of the films whose outlines were measured.",
+            "Measure the model anew, or restore the data set.",
+        )
+    new = [by_id[film] for film in ids if (data_set, film) not in asked]
+    for row, answer in zip(new, ahead(partial(_answer, card, Slices(rows)), new, THREADS), strict=True):
+        asked[data_set, row.id] = answer
+    return tuple(asked[data_set, film] for film in ids)
+
+
+def _answer(card: ModelCard, slices: Slices, row: Row) -> OutlineAnswer:
+    """One film, whether or not the input check lets it pass."""
+    assert card.places is not None
+    entry = slices.entry(row)
+    image = entry.image
+    if image is None:
+        raise entry.error or MedImgError("A film cannot be read.", "Restore the data set.")
+    found = look(image, card, beside=slices.beside(row, image) if card.places.context else ())
+    regions = {region.label: region for region in found.regions}
+    own = {structure.id for structure in card.places.outputs}
+    truth = {name: mask for name, mask in true_masks(row, image.shape, card.places).items() if name in own}
+    drawn = [Region("mask", name, 1.0, mask=mask) for name, mask in truth.items() if mask.any()]
+    return OutlineAnswer(
+        record=OutlineRecord(
+            set=row.folder.name,
+            id=row.id,
+            file=row.file,
+            split=row.columns.get("split", ""),
+            patient=row.patient,
+            mask=None,
+            truth=None,
+            spacing=row.spacing,
+            slice=None,
+            columns=row.columns,
+        ),
+        logits=found.forward.logits,
+        agreement={name: agree(mask, regions.get(name), image) for name, mask in truth.items()},
+        measured={m.name: m for m in found.measurements},
+        true={m.name: m for m in measured(drawn, image, card.places)},
+        seconds=0.0,
+        refused=not gate.check(image, card).passed,
+    )
+
+
+def _compared(
+    card: ModelCard, places: PlacesCard, name: str, stated: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[Found]:
+    headline = (places.outputs[0].id, "dice") if not card.answers else ("", "")
+    for structure, figures in stated["structures"].items():
+        again = now["structures"][structure]
+        for figure in _STRUCTURE:
+            if figures.get(figure) and again.get(figure):
+                pair = _interval(figures[figure], stated["n"]), _interval(again[figure], now["n"])
+                yield Found(name, f"{structure}: {figure}", *pair, (structure, figure) == headline)
+        yield from _exact(name, structure, figures, again, now["n"])
+    for measurement, figures in stated["measurements"].items():
+        again = now["measurements"].get(measurement, {})
+        for figure in _MEASURED:
+            if figures.get(figure) and again.get(figure):
+                pair = _interval(figures[figure], figures["n"]), _interval(again[figure], again["n"])
+                yield Found(name, f"{measurement}: {figure}", *pair)
+    yield Found(name, "outlines: refused", _plain(stated["refused"]), _plain(now["refused"], now["n"]))
+
+
+def _exact(name: str, structure: str, stated: Mapping[str, Any], now: Mapping[str, Any], n: int) -> Iterator[Found]:
+    for figure in ("hd95_median", "missed", "false"):
+        if stated.get(figure) is not None and now.get(figure) is not None:
+            yield Found(name, f"{structure}: {figure}", _plain(stated[figure]), _plain(now[figure], n))
+
+
+def _interval(figure: Mapping[str, float], n: int) -> Interval:
+    return Interval(figure["value"], figure["low"], figure["high"], n)
+
+
+def _plain(value: float, n: int | None = None) -> Interval:
+    return Interval(float(value), float(value), float(value), n)
