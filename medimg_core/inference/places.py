@@ -25,6 +25,9 @@ from medimg_core.types import FloatArray, Image, MaskArray, Measurement, Region
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in source pixels, from the outer corner of the first pixel."""
 
+LEAST = 0.5
+"""Dice to be expected below which an outline is shown and not measured."""
+
 ROOM = 2.5
 """Side of the square looked at round a box without spacing, in longer sides of the box."""
 
@@ -73,10 +76,11 @@ def look(
 
 
 def measured(regions: Sequence[Region], image: Image, places: PlacesCard) -> tuple[Measurement, ...]:
-    """What the card's family measures in regions, found or corrected, with the card's errors."""
+    """What the card's family measures in regions, with the card's errors; outlines worse than `LEAST` are left out."""
     if not places.measure:
         return ()
-    return measure(places.measure, regions, image, {name: ErrorFit(**fit) for name, fit in places.errors.items()})
+    trusted = [region for region in regions if region.score >= LEAST]
+    return measure(places.measure, trusted, image, {name: ErrorFit(**fit) for name, fit in places.errors.items()})
 
 
 def _averaged(one: Forward, other: Forward, places: PlacesCard) -> FloatArray | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from medimg_core.imaging import model_grid, normalise, prepare
-from medimg_core.types import Image, InputSpec, Window
+from medimg_core.imaging import model_grid, normalise, prepare, window_round
+from medimg_core.types import Image, InputSpec, Spacing, Window
 
 SPEC = InputSpec(64, 64)
 
@@ -147,3 +149,25 @@ def test_smoothing_keeps_a_plain_film_and_the_sum_of_a_point() -> None:
     grid = model_grid(Image(pixels, "MONOCHROME2", digest=""), spec)[0][..., 0]
     assert grid.sum() == pytest.approx(1, abs=1e-5)
     assert grid[10, 11] / grid[10, 10] == pytest.approx(np.exp(-1 / (2 * 0.8**2)), rel=1e-3)
+
+
+def test_a_part_of_a_picture_fills_the_grid_and_goes_on_beyond_the_edge() -> None:
+    pixels = np.arange(40 * 60, dtype=np.float32).reshape(40, 60)
+    image = Image(pixels, "MONOCHROME2", "d", windows=(Window(1200.0, 2400.0, "LINEAR_EXACT"),))
+    spec = InputSpec(20, 20, channels=1, normalisation="zero_to_one")
+    x, geometry = prepare(image, spec, (10, 20, 20, 20))
+    assert np.allclose(x[..., 0], pixels[10:30, 20:40] / 2400, atol=1e-6)
+    assert geometry.to_source(np.array([[0.0, 0.0], [19.0, 19.0]])).tolist() == [[10, 20], [29, 39]]
+    beyond, moved = prepare(image, spec, (-5, 50, 20, 20))
+    assert np.allclose(beyond[:5, :10, 0], pixels[0, 50:60] / 2400, atol=1e-6)
+    assert np.allclose(beyond[5:, 10:, 0], (pixels[:15, 59:] / 2400), atol=1e-6)
+    raised = moved.raise_map(np.eye(20, dtype=np.float32))
+    assert raised.shape == (40, 60)
+    assert raised[0, 55] == pytest.approx(1)
+
+
+def test_a_window_in_millimetres_needs_a_spacing() -> None:
+    image = Image(np.zeros((100, 100), np.float32), "MONOCHROME2", "d", spacing=Spacing(0.5, 2.0, "typed"))
+    assert window_round(image, (50, 50), 20) == (30, 45, 40, 10)
+    with pytest.raises(ValueError, match="known spacing"):
+        window_round(replace(image, spacing=None), (50, 50), 20)
