@@ -12,6 +12,7 @@ from medimg_core.ui import (
     answer,
     choose,
     findings,
+    heart,
     measuring,
     naming,
     saving,
@@ -57,10 +58,16 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
     """Stage and panel of an open image; returns the right end of the footer and the mark of the data."""
     left = st.container(key="image", height="stretch")
     right = st.container(key="answer", height="stretch", gap=None)
+    clip = heart.frames(case)
     with right, st.container(key="choices", horizontal=True, wrap=False, gap="small"):
-        together = choose.image(case, all_of_them=True)
-        choose.model(case)
+        one = clip is not None and len(case.study.series) == 1  # its frames are turned on the stage
+        together = False if one else choose.image(case, all_of_them=True)
+        if clip is None or case.model:
+            choose.model(case)
     try:
+        if clip is not None and (together or not case.together):
+            with right:
+                return heart.show(case, *clip, left), heart.mark(clip[0])
         if not service.answers(image, case.model):
             return outlined(case, image, left, right)
         found = service.answer(image, case.who, case.model)

@@ -16,6 +16,9 @@ from medimg_core.workflows.route import accepted
 NO_SPACING = "Counted in pixels: the file does not state their size."
 TYPE_SPACING = "Type the size of a pixel to measure in mm"
 NO_INTERVAL = "Without an interval: your outline, not the model’s."
+NO_VOLUMES = (
+    "No volumes in ml: the file does not state the size of a pixel. The fraction needs none where pixels are square."
+)
 DRAW_BOX = "Draw a box round a nodule: choose Box beside the image, and drag."
 WHY_BOX = "The model outlines what lies in the box, measures it and says how radiologists would rate it."
 NO_MAPS_WHY = "Its model outlines and gives no answer that a map could explain. The page Diagnosis shows the outlines."
@@ -26,8 +29,9 @@ def panel(found: Found) -> Panel:
     """The panel of a model that only outlines: what was measured heads it."""
     if found.prediction.refused:
         return refusal(found.prediction.gate, None)
-    tone: words.Tone = "none"
-    more = _second_line(found)
+    doubt = weak(found)
+    tone: words.Tone = "doubt" if doubt else "none"
+    more = f"{_second_line(found)} {doubt}".strip()
     if not found.fit_for_use:
         return Panel("stop", words.not_fit(found.population), f"{headline(found)} {more}", rows=rows(found))
     return Panel(tone, headline(found), more, question=asked_words(found), rows=rows(found))
@@ -80,6 +84,21 @@ def summary(found: Found) -> str:
         return "not outlined"
     note = "" if found.fit_for_use else "not fit for use: "
     return note + naming.lower(headline(found).rstrip("."))
+
+
+WEAK = 0.70
+"""Expected Dice below which an outline is to be looked at before it is believed."""
+
+
+def weak(found: Found, where: str = "here") -> str:
+    """That the model expects little of one of its outlines; empty where it does not."""
+    poor = [r for r in found.untouched if r.kind != "box" and r.score < WEAK]
+    if not poor:
+        return ""
+    named = _listed([f"{naming.lower(title_of(found, region))} {figure(region.score)}" for region in poor])
+    return (
+        f"The model expects little of its own outlines {where} (Dice: {named}): look at them before you use a figure."
+    )
 
 
 def _second_line(found: Found) -> str:

@@ -17,8 +17,12 @@ __all__ = ["Place", "controls"]
 _WRONG = "spacing-wrong"
 
 
-def controls(case: Case, finds: Sequence[Found]) -> None:
-    """The lines below the rows, as far as there is something to do."""
+def controls(case: Case, finds: Sequence[Found], everywhere: bool = False) -> None:
+    """The lines below the rows, as far as there is something to do.
+
+    Args:
+        everywhere: a typed size holds for all images of the case, not for the chosen series alone.
+    """
     useful = [one for one in finds if not one.prediction.refused]
     if not useful:
         return
@@ -26,9 +30,9 @@ def controls(case: Case, finds: Sequence[Found]) -> None:
         if one.corrected:
             _reset(one)
     if case.chosen in case.untyped:
-        _typed(case)
+        _typed(case, everywhere)
     elif any(quantities.in_pixels(one.measurements) for one in useful):
-        _ask(case)
+        _ask(case, everywhere)
 
 
 def _reset(one: Found) -> None:
@@ -42,36 +46,36 @@ def _reset(one: Found) -> None:
         )
 
 
-def _typed(case: Case) -> None:
+def _typed(case: Case, everywhere: bool) -> None:
     with st.container(key="spacing-typed", horizontal=True, vertical_alignment="center"):
         st.button(
             "Take the typed size back",
             key=f"untype-{case.number}-{case.chosen}",
             type="tertiary",
             on_click=session.type_spacing,
-            args=(None,),
+            args=(None, everywhere),
         )
 
 
-def _ask(case: Case) -> None:
+def _ask(case: Case, everywhere: bool) -> None:
     """Two numbers; measuring in millimetres begins once both are sizes that a pixel can have."""
     with st.container(key="spacing", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<span class='mi q'>{findings.TYPE_SPACING}</span>", width="stretch")
         keys = [f"spacing-{side}-{case.number}-{case.chosen}" for side in ("row", "column")]
         for key, label in zip(keys, ("Height, mm", "Width, mm"), strict=True):
             st.text_input(label, key=key, placeholder=label, label_visibility="collapsed", max_chars=12)
-        st.button("Measure", key=f"type-{case.number}-{case.chosen}", on_click=_take, args=(keys,))
+        st.button("Measure", key=f"type-{case.number}-{case.chosen}", on_click=_take, args=(keys, everywhere))
     wrong = st.session_state.pop(_WRONG, "")
     if wrong:
         st.html(f"<p class='mi w' role='alert' style='padding-left:20px'>{wrong}</p>")
 
 
-def _take(keys: Sequence[str]) -> None:
+def _take(keys: Sequence[str], everywhere: bool) -> None:
     """Read what was typed; one number stands for both. A comma is a point."""
     told = [str(st.session_state.get(key, "")).strip().replace(",", ".").removesuffix("mm").strip() for key in keys]
     row, column = told[0] or told[1], told[1] or told[0]
     try:
-        session.type_spacing(typed(float(row), float(column)))
+        session.type_spacing(typed(float(row), float(column)), everywhere)
     except ValueError:
         st.session_state[_WRONG] = "That is no number. Type millimetres, for example 0.15."
     except BadRequest as error:

@@ -244,15 +244,30 @@ def uncorrect(digest: str, model: str) -> None:
         st.session_state[_CASE] = replace(case, corrected=rest)
 
 
-def type_spacing(spacing: Spacing | None) -> None:
-    """Give all images of the chosen series a spacing that the reader typed; None brings back what the files state."""
+def type_spacing(spacing: Spacing | None, everywhere: bool = False) -> None:
+    """Give all images of the chosen series a spacing that the reader typed; None brings back what the files state.
+
+    Args:
+        everywhere: the images of all series.
+    """
     case = current()
     if case is None or case.series is None:
         return
-    first, place = case.start, case._place()
-    stated = {first + i: case.untyped.get(first + i, image.spacing) for i, image in enumerate(case.series.images)}
-    images = tuple(replace(image, spacing=spacing or stated[first + i]) for i, image in enumerate(case.series.images))
-    series = (*case.study.series[:place], replace(case.series, images=images), *case.study.series[place + 1 :])
+    if everywhere:
+        for series in case.study.series:
+            _type_spacing(spacing, series)
+    else:
+        _type_spacing(spacing, case.series)
+
+
+def _type_spacing(spacing: Spacing | None, chosen: Series) -> None:
+    case = current()
+    assert case is not None
+    place = next(index for index, series in enumerate(case.study.series) if series is chosen)
+    first = sum(len(series.images) for series in case.study.series[:place])
+    stated = {first + i: case.untyped.get(first + i, image.spacing) for i, image in enumerate(chosen.images)}
+    images = tuple(replace(image, spacing=spacing or stated[first + i]) for i, image in enumerate(chosen.images))
+    series = (*case.study.series[:place], replace(chosen, images=images), *case.study.series[place + 1 :])
     rest = {index: one for index, one in case.untyped.items() if index not in stated}
     untyped = rest | (stated if spacing else {})
     st.session_state[_CASE] = replace(case, study=replace(case.study, series=series), untyped=untyped)

@@ -157,7 +157,7 @@ def find(
     chosen, _ = card.population(image, population)
     near = tuple(other.digest for other in beside)
     model = (str(card.folder), card.ref.hash, chosen.id, choose_engine(engine))
-    key: FindKey = (image.digest, header, *model, box, used.spacing, near)
+    key: FindKey = (image.digest, header, *model, box, used.spacing, near, verdict is not None and verdict.passed)
     prediction = store.get(key) if image.digest else None
     if prediction is None:
         asked = predict(used, card, population, engine=engine, verdict=verdict, box=box, beside=beside)
