@@ -152,6 +152,9 @@ def test_explain_says_that_there_is_no_answer(tmp_path: Path, capsys: pytest.Cap
     path = str(film(tmp_path / "a.png"))
     assert main(["explain", "--model", "tiny_outline", "--out", str(tmp_path / "out"), path]) == 2
     assert "gives no answer whose evidence could be shown" in capsys.readouterr().err
+    check = ["saliency-check", "--model", "tiny_outline", "--manifest", path, "--split", "test", "--out", str(tmp_path)]
+    assert main(check) == 2
+    assert "gives no answer whose evidence could be checked" in capsys.readouterr().err
 
 
 def slice_at(mm: float, value: int) -> Opened:

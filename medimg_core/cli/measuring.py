@@ -222,9 +222,15 @@ def saliency_check(options: argparse.Namespace) -> int:
     from medimg_core.catalog import open_answering
     from medimg_core.workflows.saliency_check import saliency_check
 
+    card = open_answering(options.model)
+    if not card.answers:
+        raise BadRequest(
+            f"The model {card.name!r} outlines and measures; it gives no answer whose evidence could be checked.",
+            "Check a model that answers; see models.",
+        )
     progress = Progress("Films")
     checks = saliency_check(
-        open_answering(options.model),
+        card,
         options.manifest,
         options.split,
         options.method,

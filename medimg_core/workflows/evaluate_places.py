@@ -200,15 +200,15 @@ def _bare(truth: Mapping[str, MaskArray]) -> Image:
 
 def _true_measures(
     row: Row, truth: Mapping[str, MaskArray], image: Image | None, places: PlacesCard
-) -> dict[str, float]:
-    """Measurement -> its truth: a column of the manifest, else the same measure of the true mask."""
+) -> dict[str, tuple[float, str]]:
+    """Measurement -> its truth and unit: a column of the manifest, else the same measure of the true mask."""
     if image is None:
         return {}
     drawn = [Region("mask", name, 1.0, mask=mask) for name, mask in truth.items() if mask.any()]
     found = {}
     for said in measure_regions(drawn, image, replace(places, errors={})):
         known = known_value(row, said.name)
-        found[said.name] = known[0] if known is not None and known[1] == said.unit else said.value
+        found[said.name] = known if known is not None and known[1] == said.unit else (said.value, said.unit)
     return found
 
 
@@ -250,7 +250,7 @@ class Hearts:
         answered = ed.status == es.status == "ok"
         said = ejection_fraction(large, small, image, self._errors) if answered and image is not None else None
         by_name = {m.name: m for m in said.measurements} if said is not None else {}
-        self.pairs.append(Pair(row.patient, true, by_name.get("ejection_fraction"), answered))
+        self.pairs.append(Pair(row.patient, true, "%", by_name.get("ejection_fraction"), answered))
 
 
 def _summary(

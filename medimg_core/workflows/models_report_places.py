@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medimg_core.catalog import ModelCard, PlacesCard, evaluation
+from medimg_core.catalog import ModelCard, evaluation
 from medimg_core.errors import MedImgError
 from medimg_core.inference import gate
 from medimg_core.inference.places import look, measured
@@ -60,7 +60,7 @@ def check_places(card: ModelCard, data: Path, told: Told) -> Iterator[Found]:
         if places.measure == "heart":
             bias = places.errors.get("ejection_fraction", {}).get("bias", 0.0)
             now["measurements"] |= ejection.figures(answers, bias)
-        yield from _compared(card, places, name, stated, now)
+        yield from _compared(card, name, stated, now)
 
 
 def _ask(
@@ -91,8 +91,7 @@ def _answer(card: ModelCard, slices: Slices, row: Row) -> OutlineAnswer:
         raise entry.error or MedImgError("A film cannot be read.", "Restore the data set.")
     found = look(image, card, beside=slices.beside(row, image) if card.places.context else ())
     regions = {region.label: region for region in found.regions}
-    own = {structure.id for structure in card.places.outputs}
-    truth = {name: mask for name, mask in true_masks(row, image.shape, card.places).items() if name in own}
+    truth = true_masks(row, image.shape, card.places)
     drawn = [Region("mask", name, 1.0, mask=mask) for name, mask in truth.items() if mask.any()]
     return OutlineAnswer(
         record=OutlineRecord(
@@ -116,10 +115,8 @@ def _answer(card: ModelCard, slices: Slices, row: Row) -> OutlineAnswer:
     )
 
 
-def _compared(
-    card: ModelCard, places: PlacesCard, name: str, stated: Mapping[str, Any], now: Mapping[str, Any]
-) -> Iterator[Found]:
-    headline = (places.outputs[0].id, "dice") if not card.answers else ("", "")
+def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Found]:
+    headline = ("" if card.answers else next(iter(stated["structures"]), ""), "dice")
     for structure, figures in stated["structures"].items():
         again = now["structures"][structure]
         for figure in _STRUCTURE:

@@ -33,7 +33,7 @@ class Film:
         regions: as told, without masks; empty where there is no answer.
         agreement: structure -> found against true pixels; structures that nobody outlined are missing. Of a film
             without an answer nothing was found.
-        measured, true: measurement -> as the model measured it, and its truth.
+        measured, true: measurement -> as the model measured it; its truth and the unit of that.
         boxes: true and found boxes; None where the model outlines.
     """
 
@@ -43,16 +43,17 @@ class Film:
     regions: tuple[Region, ...] = ()
     agreement: Mapping[str, Agreement] = field(default_factory=dict)
     measured: Mapping[str, Measurement] = field(default_factory=dict)
-    true: Mapping[str, float] = field(default_factory=dict)
+    true: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     boxes: ImageBoxes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One measurement of a film or of a patient; `found` is None where the model gave none."""
+    """One measurement of a film or of a patient; `found` is None where the model gave none in the truth's unit."""
 
     patient: str
     true: float
+    unit: str
     found: Measurement | None
     answered: bool
 
@@ -159,19 +160,23 @@ def film_pairs(films: Sequence[Film]) -> dict[str, list[Pair]]:
     """Measurement -> its pairs, film by film."""
     pairs: dict[str, list[Pair]] = {}
     for film in films:
-        for name, true in film.true.items():
-            pairs.setdefault(name, []).append(
-                Pair(film.row.patient, true, film.measured.get(name), film.status == "ok")
-            )
+        for name, (true, unit) in film.true.items():
+            said = film.measured.get(name)
+            found = said if said is not None and said.unit == unit else None
+            pairs.setdefault(name, []).append(Pair(film.row.patient, true, unit, found, film.status == "ok"))
     return {name: pairs[name] for name in sorted(pairs)}
 
 
 def measured(pairs: Sequence[Pair], truth: str) -> Measured | None:
     """Error and limits of agreement of one measurement; None where the model measured nothing.
 
+    Millimetres and pixels are never averaged together: images without a spacing are left out where others have one.
+
     Args:
         truth: where the truth comes from.
     """
+    unit = min({pair.unit for pair in pairs}, key=lambda name: (name.startswith("px"), name), default="")
+    pairs = [pair for pair in pairs if pair.unit == unit]
     given = [(pair.patient, pair.true, pair.found) for pair in pairs if pair.answered and pair.found is not None]
     if not given:
         return None

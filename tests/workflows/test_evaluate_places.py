@@ -185,8 +185,9 @@ def test_a_measurement_that_was_refused_counts_as_none_at_all() -> None:
     def said(value: float) -> Measurement:
         return Measurement("length", value, value - 1, value + 1, "mm", "typed")
 
-    pairs = [Pair("a", 10, said(10.5), True), Pair("b", 20, said(24), True), Pair("c", 30, None, False)]
-    found = measured([*pairs, Pair("d", 5, None, True)], "true mask")
+    pairs = [Pair("a", 10, "mm", said(10.5), True), Pair("b", 20, "mm", said(24), True)]
+    pairs += [Pair("c", 30, "mm", None, False), Pair("e", 99, "px", said(5), True)]
+    found = measured([*pairs, Pair("d", 5, "mm", None, True)], "true mask")
     assert found is not None
     assert (found.n, found.missing) == (2, 1)
     assert found.left_out["mae"].value == pytest.approx(2.25)
