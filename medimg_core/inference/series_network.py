@@ -63,7 +63,7 @@ def forward(x: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
     """What every member says in the order given: logits float32 `[E]` and weights of the slices `[S, E]`.
 
     Gated attention, Ilse et al., ICML 2018, equation 9; behind a bidirectional GRU (Cho et al., EMNLP 2014, in the
-    form that resets after the product) where there is one.
+    form that resets after the product), beside whose states the slices themselves stand, where there is one.
     """
     projected = x @ weights["project_kernel"] + weights["project_bias"]
     logits, shares = [], []
@@ -74,6 +74,7 @@ def forward(x: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
                 [
                     _gru(h, weights["gru_kernel"][e, 0], weights["gru_recurrent"][e, 0], weights["gru_bias"][e, 0]),
                     _gru(h[::-1], *(weights[f"gru_{n}"][e, 1] for n in ("kernel", "recurrent", "bias")))[::-1],
+                    projected,
                 ],
                 axis=1,
             )

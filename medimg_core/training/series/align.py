@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medimg_core.training.series.features import Features
 from medimg_core.types import FloatArray
 
-_RIDGE = 0.1
+_RIDGE = 0.3
 """Of the standardised features, as a share of the number of slices."""
 
 

@@ -12,7 +12,7 @@ from medimg_core.catalog import Calibration
 from medimg_core.metrics.roc import PairedTest, delong_test
 from medimg_core.training.data import Progress
 from medimg_core.training.series.features import Bag
-from medimg_core.training.series.fit import Rule, ask, fit
+from medimg_core.training.series.fit import Rule, Trainer, ask
 from medimg_core.types import FloatArray
 
 Floats = NDArray[np.float64]
@@ -59,11 +59,12 @@ def cross_validated(
 
     Every repeat divides the series anew.
     """
-    said = np.zeros((repeats, len(series)))
+    said, trainer = np.zeros((repeats, len(series))), Trainer(rule, series[0].x.shape[1])
     for repeat in range(repeats):
         place = split(series, folds, seed + repeat)
         for fold in range(folds):
-            model = fit(rule, [bag for bag, own in zip(series, place, strict=True) if own != fold], seed + 100 * repeat)
+            seen = [bag for bag, own in zip(series, place, strict=True) if own != fold]
+            model = trainer.fit(seen, seed + 100 * repeat)
             out = np.flatnonzero(place == fold)
             said[repeat, out] = ask(model, [bag for bag, own in zip(series, place, strict=True) if own == fold])
             progress(f"Cross-validation of {rule.shape.kind}", (repeat * folds + fold + 1) / (repeats * folds))

@@ -20,7 +20,7 @@ from medimg_core.training.recipe import Recipe
 from medimg_core.training.series.align import Projection, out_of_fold, principal
 from medimg_core.training.series.choose import Compared, Floats, baselines, compare, cross_validated
 from medimg_core.training.series.features import Bag, bags, crossfit, shipped
-from medimg_core.training.series.fit import Rule, fit
+from medimg_core.training.series.fit import Rule, Trainer
 from medimg_core.training.series.networks import Kind, Shape, weights_of, whole
 from medimg_core.types import Interval
 
@@ -105,7 +105,8 @@ def export(ready: Prepared, found: Sequence[Compared], seed: int) -> dict[str, A
         (folder / old).unlink(missing_ok=True)
     if chosen.name != "maximum":
         rule = next(own for kind, own in RULES.items() if kind == chosen.name)
-        model = whole(rule.shape, ready.projection.kernel, ready.projection.bias, fit(rule, ready.series, seed))
+        trained = Trainer(rule, ready.series[0].x.shape[1]).fit(ready.series, seed)
+        model = whole(rule.shape, ready.projection.kernel, ready.projection.bias, trained)
         model.save(folder / "series.keras")
         arrays: dict[str, Any] = dict(weights_of(model, rule.shape))
         np.savez(folder / FILE, **arrays)

@@ -16,6 +16,9 @@ from medimg_core.types import FloatArray
 _SLICES = 32
 """Of one series in a step; longer ones are thinned out."""
 
+_BATCH = 32
+"""Series of a step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -38,21 +41,44 @@ class Rule:
     made: float = 0.0
 
 
-def fit(rule: Rule, series: Sequence[Bag], seed: int) -> Any:
-    """The trained core network (see `networks.core`) of some series."""
-    import keras
+class Trainer:
+    """A compiled network that is trained again and again from new starts, so that it is traced once.
 
-    keras.utils.set_random_seed(seed)
-    model = core(rule.shape, series[0].x.shape[1])
-    loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=rule.smoothing)
-    rate = keras.optimizers.schedules.CosineDecay(rule.rate, rule.steps, alpha=0.02)
-    model.compile(keras.optimizers.AdamW(rate, weight_decay=rule.decay), loss=[loss, None])
-    rng = np.random.default_rng(seed)
-    for _ in range(rule.steps):
-        x, mask, positive = _drawn(rule, series, rng)
-        wanted = np.repeat(positive[:, None], rule.shape.members, axis=1)
-        model.train_on_batch([x, mask], [wanted, np.zeros((len(series), 1), np.float32)])
-    return model
+    Args:
+        width: of the projected slices.
+    """
+
+    def __init__(self, rule: Rule, width: int) -> None:
+        import keras
+
+        self.rule, self.model = rule, core(rule.shape, width)
+        self._width = width
+        rate = keras.optimizers.schedules.CosineDecay(rule.rate, rule.steps, alpha=0.02)
+        loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=rule.smoothing)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=rule.decay)
+        self.model.compile(optimizer, loss=[loss, None], jit_compile=False)
+
+    def fit(self, series: Sequence[Bag], seed: int) -> Any:
+        """The network (see `networks.core`), trained anew; the same object every time."""
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        self.model.set_weights(core(self.rule.shape, self._width).get_weights())
+        for variable in self.model.optimizer.variables:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        rng = np.random.default_rng(seed)
+        nothing = np.zeros((_BATCH, 1), np.float32)
+        for _ in range(self.rule.steps):
+            x, mask, positive = _drawn(self.rule, _mixed(series, rng), rng)
+            wanted = np.repeat(positive[:, None], self.rule.shape.members, axis=1)
+            self.model.train_on_batch([x, mask], [wanted, nothing])
+        return self.model
+
+
+def _mixed(series: Sequence[Bag], rng: np.random.Generator) -> list[Bag]:
+    """A batch of series, as many positive as not."""
+    sides = [[bag for bag in series if bag.positive is side] for side in (True, False)]
+    return [sides[i % 2][rng.integers(len(sides[i % 2]))] for i in range(_BATCH)]
 
 
 def ask(model: Any, series: Sequence[Bag]) -> NDArray[np.float64]:

@@ -26,14 +26,14 @@ class Shape:
         members: networks that are averaged.
         gate: width of the attention's hidden layer (L in the paper).
         units: of the GRU, in each direction.
-        dropout: share of the projected features left out in training.
+        dropout: share of the projected features that a step takes from a whole series.
     """
 
     kind: Kind
     members: int = 8
-    gate: int = 8
-    units: int = 8
-    dropout: float = 0.3
+    gate: int = 4
+    units: int = 4
+    dropout: float = 0.2
 
 
 def core(shape: Shape, width: int) -> Any:
@@ -43,7 +43,12 @@ def core(shape: Shape, width: int) -> Any:
     import keras
 
     slices, mask = keras.Input((None, width), name="slices"), keras.Input((None,), name="mask")
-    return keras.Model([slices, mask], list(_members(shape, slices, mask)), name=f"series_{shape.kind}")
+    model = keras.Model([slices, mask], list(_members(shape, slices, mask)), name=f"series_{shape.kind}")
+    classify = model.get_layer("classify")
+    kernel, bias = classify.get_weights()
+    kernel[:, -1] = 1
+    classify.set_weights([kernel, bias])
+    return model
 
 
 def whole(shape: Shape, kernel: FloatArray, bias: FloatArray, trained: Any) -> Any:
@@ -67,54 +72,56 @@ def whole(shape: Shape, kernel: FloatArray, bias: FloatArray, trained: Any) -> A
 
 
 def _members(shape: Shape, x: Any, mask: Any) -> tuple[Any, Any]:
-    from keras import layers, ops
+    """Logits `[B, E]` and weights `[B, S, E]` of projected slices `[B, S, P]`; all members in one pass.
 
-    logits, weights = [], []
-    for e in range(shape.members):
-        h = layers.Dropout(shape.dropout, name=f"drop{e}")(x)
-        if shape.kind == "recurrent":
-            both = layers.Bidirectional(layers.GRU(shape.units, return_sequences=True), name=f"gru{e}")
-            h = both(h, mask=ops.greater(mask, 0.5))
-        logit, share = _gated_attention(h, mask, shape.gate, str(e))
-        logits.append(logit)
-        weights.append(share)
-    return layers.Concatenate(name="logits")(logits), layers.Concatenate(name="weights")(weights)
-
-
-def _gated_attention(h: Any, mask: Any, width: int, name: str) -> tuple[Any, Any]:
-    """Ilse, Tomczak and Welling, ICML 2018, equations 8 and 9, and a linear classifier on the pooled slices.
-
-    a_k = softmax_k(w . (tanh(V h_k) * sigmoid(U h_k))), logit = c . sum_k a_k h_k + b.
+    Behind a GRU the slice itself stands beside its state, so that either kind begins as a pooling of the logits.
     """
     from keras import layers, ops
 
-    told = layers.Dense(width, activation="tanh", name=f"tanh{name}")(h)
-    gate = layers.Dense(width, activation="sigmoid", name=f"gate{name}")(h)
-    score = layers.Dense(1, use_bias=False, name=f"score{name}")(told * gate)
+    if shape.kind == "recurrent":
+        states = []
+        for e in range(shape.members):
+            both = layers.Bidirectional(layers.GRU(shape.units, return_sequences=True), name=f"gru{e}")
+            states.append(ops.concatenate([both(x, mask=ops.greater(mask, 0.5)), x], axis=-1))
+        h = ops.stack(states, axis=2)
+    else:
+        h = ops.repeat(ops.expand_dims(x, 2), shape.members, axis=2)
+    width = int(h.shape[-1])
+    h = layers.Dropout(shape.dropout, noise_shape=(None, 1, shape.members, width), name="drop")(h)
+    return _gated_attention(h, mask, shape)
+
+
+def _gated_attention(h: Any, mask: Any, shape: Shape) -> tuple[Any, Any]:
+    """Ilse, Tomczak and Welling, ICML 2018, equations 8 and 9, and a linear classifier on the pooled slices `[E, H]`.
+
+    a_k = softmax_k(w . (tanh(V h_k) * sigmoid(U h_k))), logit = c . sum_k a_k h_k + b. `core` has c begin with the last
+    feature alone, the slice's own logit.
+    """
+    from keras import layers, ops
+
+    def dense(name: str, activation: str) -> Any:
+        out = (None, shape.members, shape.gate)
+        return layers.EinsumDense("bseh,ehl->bsel", out, activation=activation, bias_axes="el", name=name)
+
+    told = dense("tanh", "tanh")(h) * dense("gate", "sigmoid")(h)
+    score = layers.EinsumDense("bsel,el->bse", (None, shape.members), name="score")(told)
     share = ops.softmax(score + (ops.expand_dims(mask, -1) - 1.0) * 1e9, axis=1)
-    pooled = ops.sum(share * h, axis=1)
-    return layers.Dense(1, name=f"classify{name}")(pooled), share
+    pooled = ops.einsum("bse,bseh->beh", share, h)
+    classify = layers.EinsumDense(
+        "beh,eh->be", (shape.members,), bias_axes="e", kernel_initializer="zeros", name="classify"
+    )
+    return classify(pooled), share
 
 
 def weights_of(model: Any, shape: Shape) -> dict[str, FloatArray]:
     """All weights of a whole network as arrays with the members in front; the content of `series.npz`."""
-
-    def stack(name: str, index: int) -> FloatArray:
-        return np.stack([model.get_layer(f"{name}{e}").get_weights()[index] for e in range(shape.members)])
-
-    kernel, bias = model.get_layer("project").get_weights()
-    found = {
-        "project_kernel": kernel,
-        "project_bias": bias,
-        "tanh_kernel": stack("tanh", 0),
-        "tanh_bias": stack("tanh", 1),
-        "gate_kernel": stack("gate", 0),
-        "gate_bias": stack("gate", 1),
-        "score": stack("score", 0)[..., 0],
-        "classify": stack("classify", 0)[..., 0],
-        "classify_bias": stack("classify", 1)[:, 0],
-    }
+    found = {}
+    for name in ("project", "tanh", "gate"):
+        found[f"{name}_kernel"], found[f"{name}_bias"] = model.get_layer(name).get_weights()
+    (found["score"],) = model.get_layer("score").get_weights()
+    found["classify"], found["classify_bias"] = model.get_layer("classify").get_weights()
     if shape.kind == "recurrent":
+        members = [model.get_layer(f"gru{e}").get_weights() for e in range(shape.members)]
         for index, name in enumerate(("kernel", "recurrent", "bias")):
-            found[f"gru_{name}"] = np.stack([stack("gru", index), stack("gru", index + 3)], axis=1)
+            found[f"gru_{name}"] = np.stack([np.stack([own[index], own[index + 3]]) for own in members])
     return {name: np.asarray(values, np.float32) for name, values in found.items()}

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
 
 from medimg_core.catalog import Calibration, ModelCard, read_card, write_hashes
 from medimg_core.training.series.export import write_card
@@ -22,16 +24,16 @@ def drawn_weights(features: int, kind: str, seed: int = 0) -> dict[str, FloatArr
     draw = np.random.default_rng(seed)
     kernel = np.zeros((features + 1, 2))
     kernel[-1, 0], kernel[:-1, 1] = 0.5, 1 / features
-    wide = 6 if kind == "recurrent" else 2
+    wide = 8 if kind == "recurrent" else 2
     found = {
         "project_kernel": kernel,
         "project_bias": np.zeros(2),
-        "tanh_kernel": np.tile(np.eye(wide)[:, :1], (2, 1, 1)),
+        "tanh_kernel": np.tile(np.eye(wide)[:, -2:-1], (2, 1, 1)),
         "tanh_bias": np.zeros((2, 1)),
         "gate_kernel": np.zeros((2, wide, 1)),
         "gate_bias": np.full((2, 1), 8.0),
         "score": np.full((2, 1), 4.0),
-        "classify": np.tile(2 * np.eye(wide)[0], (2, 1)),
+        "classify": np.tile(2 * np.eye(wide)[-2], (2, 1)),
         "classify_bias": np.zeros(2),
     }
     if kind == "recurrent":
@@ -40,6 +42,7 @@ def drawn_weights(features: int, kind: str, seed: int = 0) -> dict[str, FloatArr
             "gru_recurrent": draw.normal(0, 1, (2, 2, 3, 9)),
             "gru_bias": draw.normal(0, 1, (2, 2, 2, 9)),
         }
+        found["classify"][:, :6] = draw.normal(0, 1, (2, 6))
     return {name: np.asarray(values, np.float32) for name, values in found.items()}
 
 
@@ -74,3 +77,22 @@ def drawn_slice(number: int, strength: float = 0.0) -> Image:
 def drawn_stack(n: int = 10, positive: tuple[int, ...] = ()) -> list[Image]:
     """A stack of n slices, the ones named with a clear blob."""
     return [drawn_slice(i, 0.4 if i in positive else 0.0) for i in range(n)]
+
+
+def slice_file(path: Path, number: int, strength: float = 0.0, *, series: str = "1.2.3.4") -> Path:
+    """The same as a DICOM file of a series."""
+    pixels = np.ascontiguousarray(synthetic_film(100 + number, strength).pixels, np.uint16)
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = uid.SecondaryCaptureImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = f"{series}.{number + 1}"
+    data.SeriesInstanceUID, data.InstanceNumber, data.Modality = series, number + 1, "OT"
+    data.ImagePositionPatient, data.ImageOrientationPatient = [0.0, 0.0, 5.0 * number], list(AXIAL)
+    data.Rows, data.Columns = pixels.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 8, 7
+    data.PixelData = pixels.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(path, enforce_file_format=True)
+    return path
