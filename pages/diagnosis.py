@@ -26,7 +26,7 @@ from medimg_core.ui import (
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, html, rows_html
+from medimg_core.ui.panel import Panel, Row, html, rows_html
 from medimg_core.ui.reading import failure_panel
 
 
@@ -71,7 +71,8 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         if not service.answers(image, case.model):
             return outlined(case, image, left, right)
         found = service.answer(image, case.who, case.model)
-        finds = service.finds(image, case.who, case)
+        faults: list[Row] = []
+        finds = service.finds(image, case.who, case, faults)
     except MedImgError as error:
         with left:
             stage.preview(case, "diagnosis")
@@ -94,8 +95,11 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         st.html(html(replace(panel, rows=())))
         steadiness.line(found)
         rows = [row for one in finds for row in findings.short_rows(one)]
+        rows += [*faults, *findings.hint(service.waits_for_box(image, case), case.boxes.get(case.chosen))]
         saves = saving.row(finds, session.workspace())
-        st.html(rows_html((*panel.rows[:1], *rows, *saves, *panel.rows[1:], *measured)))
+        boxed = case.chosen in case.boxes  # the reader has just asked about what lies in it
+        told = (*rows, *saves, *panel.rows) if boxed else (*panel.rows[:-1], *rows, *saves, *panel.rows[-1:])
+        st.html(rows_html((*told, *measured)))
         measuring.controls(case, finds)
     mark = naming.licence_mark(found.card, *(one.card for one in finds))
     return answer.provenance(found), "" if found.state == "refused" else mark
@@ -103,19 +107,20 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
 
 def outlined(case: session.Case, image: Image, left: measuring.Place, right: measuring.Place) -> tuple[str, str]:
     """An image that models only outline; the largest of what was measured heads the panel."""
-    finds = service.finds(image, case.who, case)
+    faults: list[Row] = []
+    finds = service.finds(image, case.who, case, faults)
     with left:
         measured = stage.outlines(case, image, finds)
     with right:
         first, *rest = finds or [None]
         if first is None:
-            st.html(html(Panel("none", findings.DRAW_BOX, findings.WHY_BOX, rows=measured)))
+            st.html(html(Panel("none", findings.DRAW_BOX, findings.WHY_BOX, rows=(*faults, *measured))))
             return words.NOT_RUN, ""
         panel = findings.panel(first)
         more = [row for one in rest for row in findings.short_rows(one)]
         st.html(html(replace(panel, rows=())))
         measuring.controls(case, finds)
-        st.html(rows_html((*panel.rows, *more, *measured, *saving.row(finds, session.workspace()))))
+        st.html(rows_html((*panel.rows, *more, *faults, *measured, *saving.row(finds, session.workspace()))))
     return findings.provenance(first), naming.licence_mark(*(one.card for one in finds))
 
 

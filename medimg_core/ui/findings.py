@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from medimg_core.catalog import ModelCard
 from medimg_core.inference import gate
+from medimg_core.inference.places import LEAST
 from medimg_core.types import GateVerdict, Region
 from medimg_core.ui import naming, quantities, words
 from medimg_core.ui.panel import Panel, Row, Table
@@ -86,19 +87,13 @@ def summary(found: Found) -> str:
     return note + naming.lower(headline(found).rstrip("."))
 
 
-WEAK = 0.70
-"""Expected Dice below which an outline is to be looked at before it is believed."""
-
-
 def weak(found: Found, where: str = "here") -> str:
     """That the model expects little of one of its outlines; empty where it does not."""
-    poor = [r for r in found.untouched if r.kind != "box" and r.score < WEAK]
+    poor = [r for r in found.untouched if r.kind != "box" and r.score < LEAST]
     if not poor:
         return ""
     named = _listed([f"{naming.lower(title_of(found, region))} {figure(region.score)}" for region in poor])
-    return (
-        f"The model expects little of its own outlines {where} (Dice: {named}): look at them before you use a figure."
-    )
+    return f"The model expects little of its outlines {where} (Dice: {named}): they are shown and not measured."
 
 
 def _second_line(found: Found) -> str:
@@ -118,7 +113,7 @@ def corrected_words(found: Found) -> str:
 
 def rows(found: Found) -> tuple[Row, ...]:
     """Measurements, quality of the outline, limits, input check."""
-    out = [*short_rows(found)]
+    out = [row for row in short_rows(found) if row[0] != "Doubt"]  # it stands below the headline
     limits = [str(text) for text in found.card.text.get("limits", ())][:_MOST_LIMITS]
     if limits:
         out.append(("Limits", " ".join(limits)))
@@ -127,11 +122,34 @@ def rows(found: Found) -> tuple[Row, ...]:
     return (checked, *out) if gate_.reasons and gate_.kind != "not_checked" else (*out, checked)
 
 
+def hint(waits: bool, box: object) -> tuple[Row, ...]:
+    """What to do where a model waits for a box."""
+    return (("Nodule", DRAW_BOX),) if waits and box is None else ()
+
+
+def rating(found: Found) -> Table:
+    """What a model says about what lies in a box: every class with its probability."""
+    said, names = found.prediction, naming.titles(found.card)
+    top = max(said.scores, key=lambda name: said.scores[name])
+    lines = tuple(
+        (names[name], f"{'**' if name == top else ''}{words.percent(share)}{'**' if name == top else ''}")
+        for name, share in said.scores.items()
+    )
+    spread = said.interval
+    more = [f"{names[top]}: 95 % interval {words.percent_range(spread.low, spread.high)}."] if spread else []
+    return Table(lines, more=(*more, "A rating of looks by radiologists, no pathology."))
+
+
 def short_rows(found: Found) -> tuple[Row, ...]:
-    """Measurements and quality alone, for beside an answer."""
+    """Measurements and quality alone, for beside an answer; of what lies in a box its rating too."""
     out: list[Row] = []
+    if found.places.needs_box and found.prediction.scores:
+        mark = "" if found.fit_for_use else "not fit for use"
+        out.append(("Rating", mark or rating(found)))
     if found.measurements:
         out.append(("Measurements", measurements(found)))
+    if doubt := weak(found):
+        out.append(("Doubt", doubt))
     quality_ = quality(found)
     if quality_ is not None:
         out.append(("Boxes" if found.places.kind == "boxes" else "Outline", quality_))

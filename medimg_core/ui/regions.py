@@ -18,6 +18,9 @@ COLOURS = ("#A99BD6", "#6FA39D", "#D3D7DA")
 _DASHES: tuple[tuple[int, ...], ...] = ((), (7, 4), (2, 3))
 """Told apart by dash where there are more structures than colours."""
 
+_PARTS: Mapping[str, tuple[str, ...]] = {"lungs": ("lung_right", "lung_left")}
+"""Structure -> those that it is made of, where a model outlines all of them."""
+
 _SMOOTH = 0.35
 """Pixels by which a line is simplified for the browser, on images of up to a thousand pixels a side."""
 
@@ -32,6 +35,8 @@ def lines(found: Found, image: int, named: bool = True) -> list[dict[str, Any]]:
     own = {region.label for region in found.corrected}
     out: list[dict[str, Any]] = []
     for region in found.shown:
+        if region.label in _whole(found):
+            continue
         by_reader = region.label in own
         title = title_of(found, region)
         score = f" {region.score:.2f}" if region.kind == "box" and not by_reader else ""
@@ -46,6 +51,12 @@ def lines(found: Found, image: int, named: bool = True) -> list[dict[str, Any]]:
         }
         out.append({**told, **outline(region, image)})
     return out
+
+
+def _whole(found: Found) -> frozenset[str]:
+    """Structures whose parts are shown by themselves: a line round all of them would lie on theirs."""
+    shown = {region.label for region in found.shown}
+    return frozenset(name for name, parts in _PARTS.items() if name in shown and shown.issuperset(parts))
 
 
 def style(index: int) -> dict[str, Any]:
@@ -74,6 +85,8 @@ def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
     for one in found:
         seen = {region.label for region in one.shown}
         for index, structure in enumerate(one.places.structures):
+            if structure.id in _whole(one):
+                continue
             if structure.id not in out or structure.id in seen:
                 missing = structure.id not in seen
                 named = {"structure": structure.id, "title": structure.title, "model": one.card.name}

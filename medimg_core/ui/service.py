@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from medimg_core.catalog import ModelCard
-from medimg_core.errors import ModelUnavailable
+from medimg_core.errors import MedImgError, ModelUnavailable
 from medimg_core.explain import Method, available, method, verdict
 from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
@@ -14,6 +14,7 @@ from medimg_core.inference.places import Box
 from medimg_core.types import Image, SaliencyMap
 from medimg_core.ui import naming, pixels, session, who
 from medimg_core.ui.answer import Answer, Asked
+from medimg_core.ui.faults import report
 from medimg_core.ui.panel import Row
 from medimg_core.ui.session import Case, Workspace
 from medimg_core.ui.viewer import Layer
@@ -93,23 +94,26 @@ def answering(cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
     return tuple(card for card in cards if card.answers and not (card.places is not None and card.places.needs_box))
 
 
-def finds(image: Image, told: str | None, case: Case, space: Workspace | None = None) -> list[Found]:
+def finds(image: Image, told: str | None, case: Case, faults: list[Row]) -> list[Found]:
     """What the models outline that an image goes to, with what the reader corrected.
 
     Args:
         told: the reader's answer about age and view.
-        space: the session's workspace, for work beside the page, which knows no session.
+        faults: gets a row for each model that could not outline; the others are shown all the same.
     """
-    used: Workspace = space or session.workspace()
-    index = next((i for i, one in enumerate(case.study.images) if one is image), -1)
-    chosen = asked(image, case.models.get(index), used)
+    space: Workspace = session.workspace()
+    chosen, box, out = asked(image, case.model, space), case.boxes.get(case.chosen), []
     cards = (chosen.card,) if chosen.by_reader else chosen.routed
-    box = case.boxes.get(index)
-    out = [find_one(image, card, told, used) for card in outlining(cards)]
-    if box is not None:
-        boxed = [card for card in outlining(cards, box=True) if card.places is not None and card.places.needs_box]
-        out += [find_one(image, card, told, used, box) for card in boxed]
-    return [correct(one, case.corrected.get((image.digest, one.card.name), ())) for one in out]
+    for card in outlining(cards, box=box is not None):
+        needs = card.places is not None and card.places.needs_box
+        try:
+            one = find_one(image, card, told, space, box if needs else None)
+        except MedImgError as error:
+            report(error, image.digest)
+            faults.append(("Outline", str(error)))
+            continue
+        out.append(correct(one, case.corrected.get((image.digest, card.name), ())))
+    return out
 
 
 def answers(image: Image, wanted: str | None) -> bool:

@@ -132,7 +132,10 @@ def measure_clip(
     if not _alike(pair[0].image, pair[1].image):
         doubts.append("The two frames differ in size or scale, so no ejection fraction is told.")
         return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
-    told = ejection_fraction(pair[0].shown, pair[1].shown, pair[0].image, _errors(card, *pair))
+    if not all(any(region.label == VENTRICLE for region in one.trusted) for one in pair):
+        doubts.append("Correct the outline of the left ventricle by hand to get the ejection fraction.")
+        return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
+    told = ejection_fraction(pair[0].trusted, pair[1].trusted, pair[0].image, _errors(card, *pair))
     return replace(clip, frames=tuple(shown), ejection=told, doubts=(*doubts, *told.doubts))
 
 

@@ -11,7 +11,7 @@ from medimg_core.errors import BadRequest
 from medimg_core.inference import predict
 from medimg_core.inference.engine import choose_engine
 from medimg_core.inference.measures import measure
-from medimg_core.inference.places import Box, measured
+from medimg_core.inference.places import LEAST, Box, measured
 from medimg_core.types import GateVerdict, Image, Interval, Measurement, Prediction, Region, Spacing
 from medimg_core.workflows.cache import ByteCache
 
@@ -93,6 +93,11 @@ class Found:
     def shown(self) -> tuple[Region, ...]:
         """The reader's regions and the model's that he left alone."""
         return (*self.untouched, *self.corrected)
+
+    @property
+    def trusted(self) -> tuple[Region, ...]:
+        """Of what is shown that which is measured: the reader's, and the model's unless it expects them to be wrong."""
+        return (*(region for region in self.untouched if region.score >= LEAST), *self.corrected)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -197,7 +202,7 @@ def correct(found: Found, regions: Sequence[Region]) -> Found:
         return replace(found, corrected=(), measured=())
     changed = replace(found, corrected=tuple(regions))
     kind = found.places.measure
-    return replace(changed, measured=measure(kind, changed.shown, found.image, {}) if kind else ())
+    return replace(changed, measured=measure(kind, changed.trusted, found.image, {}) if kind else ())
 
 
 def place_figures(card: ModelCard, test_set: str) -> PlaceFigures | None:

@@ -33,9 +33,9 @@ def frame(number: int, spacing: Spacing | None = None) -> Image:
     return Image(np.full(SHAPE, number, np.float32), "MONOCHROME2", f"frame {number}", spacing=spacing)
 
 
-def disc(radius: float) -> Region:
+def disc(radius: float, score: float = 0.9) -> Region:
     y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
-    return Region("outline", "left_ventricle", 0.9, mask=np.asarray((x - 48) ** 2 + (y - 48) ** 2 < radius**2))
+    return Region("outline", "left_ventricle", score, mask=np.asarray((x - 48) ** 2 + (y - 48) ** 2 < radius**2))
 
 
 def frames(card: ModelCard, spacing: Spacing | None = None) -> tuple[list[Found | None], list[Image]]:
@@ -131,3 +131,17 @@ def test_a_frame_that_fails_is_left_out_and_progress_is_told(card: ModelCard, mo
 def test_the_heart_model_is_the_one_that_measures_hearts(card: ModelCard) -> None:
     assert heart_model([read_card(TINY_OUTLINE)]) is None
     assert heart_model([read_card(TINY_OUTLINE), card]) is card
+
+
+def test_an_outline_that_is_expected_to_be_wrong_gives_no_fraction_until_it_is_corrected(card: ModelCard) -> None:
+    found, images = frames(card)
+    poor = [
+        None if one is None else replace(one, prediction=replace(one.prediction, regions=(disc(radius, 0.1),)))
+        for one, radius in zip(found, RADII, strict=True)
+    ]
+    clip = measure_clip(poor, images, card, {})
+    assert clip.measurements == ()
+    assert "Correct the outline of the left ventricle by hand to get the ejection fraction." in clip.doubts
+    assert clip.phases is not None
+    own = {images[i].digest: (disc(RADII[i], math.nan),) for i in (clip.phases.end_diastole, clip.phases.end_systole)}
+    assert measure_clip(poor, images, card, own).measurements
