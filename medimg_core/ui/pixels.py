@@ -71,7 +71,9 @@ def encodings(images: Sequence[Image]) -> list[Encoding]:
 
 
 def _stored(value: float | None, slope: float, intercept: float) -> int | None:
-    return None if value is None else int(np.clip(round((value - intercept) / slope), 0, 65535))
+    """A padding value as it is stored; None where it lies outside what is stored: then no pixel holds it."""
+    stored = None if value is None else round((value - intercept) / slope)
+    return stored if stored is not None and 0 <= stored <= 65535 else None
 
 
 def encode(image: Image, how: Encoding) -> bytes:

@@ -98,6 +98,7 @@ class Hands {
 
   pinch(e) { // two fingers: their distance zooms, their middle moves
     const { viewer, pane, fingers } = this;
+    if (fingers.size < 2) return; // one of them was lifted
     const [p, q] = [...fingers.values()], far = Math.hypot(p[0] - q[0], p[1] - q[1]);
     fingers.set(e.pointerId, [e.clientX, e.clientY]);
     const [u, v] = [...fingers.values()], now = Math.hypot(u[0] - v[0], u[1] - v[1]);

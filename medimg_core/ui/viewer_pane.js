@@ -2,7 +2,7 @@
 
 const el = (tag, cls = "", text = "") => Object.assign(document.createElement(tag), { className: cls, textContent: text });
 const figure = (v) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(2);
-const plain = (v) => String(+v.toPrecision(4)).replace("-", "−");
+const plain = (v) => String(Math.abs(v) >= 1e4 ? Math.round(v) : +v.toPrecision(4)).replace("-", "−");
 const setText = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
 const freshView = (series, slice) => (
   { series, slice, window: null, preset: "", zoom: 1, x: 0.5, y: 0.5, turn: 0, flip: false }

@@ -389,4 +389,4 @@ def test_levels_that_are_all_equal(bench: Bench, tokens: Tokens) -> None:
     show(bench, tokens, [image])
     choose(bench, "Auto")
     bench.page.mouse.move(*bench.place(16.5, 16.5))
-    assert "row 16, column 16" in bench.corner(3)
+    assert "row 16, column 16: 65535" in bench.corner(3)

@@ -58,6 +58,8 @@ def test_padding_is_named_in_stored_values() -> None:
     how = pixels.encoding(film)
     assert how.padding == 0
     assert how.intercept == -2000
+    for absent in (-2000.0, 70000.0):  # no pixel holds it: none may be taken for it
+        assert pixels.encoding(image([[-1000, 0], [100, 1000]], padding=absent)).padding is None
 
 
 def test_colour_is_sent_as_it_is() -> None:
