@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from serving import Server, serving
 
 from bench import Bench
 from drawn_films import write_demos
 from medimg_core.ui.tokens import Tokens
 from model_folder import MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -38,59 +30,14 @@ FLAGS = [
 DEEP_LINK_404 = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The app's server: where it answers, and its process."""
-
-    url: str
-    pid: int
-
-    def memory_mb(self) -> float:
-        """Resident memory of the process itself."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
-
-    def libraries(self) -> str:
-        """The files that the process has mapped."""
-        return Path(f"/proc/{self.pid}/maps").read_text()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app with the small models and two demo cases, on a free port."""
     models = tmp_path_factory.mktemp("models") / "models"
     shutil.copytree(MODELS, models)
     write_demos(models / "demo_cases")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("server") / "log.txt").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "MEDIMG_MODELS": str(models)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(url + "/health", process)
-        yield Server(url, process.pid)
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "the server ended"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError("the server did not answer")
+    with serving(models, tmp_path_factory.mktemp("server") / "log.txt") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
