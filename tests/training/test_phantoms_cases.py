@@ -25,10 +25,11 @@ SETS = {
     "brain_mr_t1c": ("brain_tumour_type",),
     "bone_film": ("bone_fracture",),
     "fundus": ("fundus_retinopathy", "fundus_glaucoma"),
-    "lung_ct": ("lung_ct_cancer",),
+    "lung_ct": ("lung_ct_cancer", "lung_nodule"),
     "breast_ultrasound": ("breast_ultrasound",),
     "mammogram": ("mammography",),
     "cardiac_ultrasound": ("cardiac_ultrasound",),
+    "fetal_ultrasound": ("fetal_head",),
 }
 FILES = [pytest.param(case, stem, id=stem) for case in DRAWN for stem in case.stems]
 

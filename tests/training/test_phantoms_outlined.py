@@ -15,7 +15,8 @@ from medimg_core.inference.measures import ErrorFit, ejection_fraction, pick_fra
 from medimg_core.inference.places import Places, look
 from medimg_core.io import read_file
 from medimg_core.training.phantoms import heart
-from medimg_core.training.phantoms.outlined import FRAME_MS, FRAMES
+from medimg_core.training.phantoms.fetus import Head, fetal_head
+from medimg_core.training.phantoms.outlined import FIELD_MM, FRAME_MS, FRAMES, HEAD, NODULE, NODULE_MM
 from medimg_core.training.phantoms.sound import Fan, pixels_mm, speckle
 from medimg_core.training.phantoms.texture import Plane
 from medimg_core.types import Image
@@ -138,3 +139,56 @@ def test_the_ejection_fraction_is_within_its_interval_of_the_drawn_one() -> None
     drawn = 100 * (1 - heart.NARROW.volume / heart.WIDE.volume)
     assert fraction.low < drawn < fraction.high
     assert fraction.value == pytest.approx(drawn, abs=10)
+
+
+def test_a_drawn_skull_is_as_long_as_its_ellipse() -> None:
+    assert Head((0.0, 0.0), 50.0, 50.0, 30.0).circumference == pytest.approx(50 * np.pi)
+    angle = np.linspace(0, 2 * np.pi, 100_001)
+    steps = np.hypot(*np.diff([31.15 * np.cos(angle), 24.35 * np.sin(angle)]))
+    assert HEAD.circumference == pytest.approx(steps.sum(), rel=1e-4)
+    assert HEAD.circumference == pytest.approx(175, abs=0.1)
+
+
+def test_a_skull_is_brightest_where_the_beam_meets_it_squarely() -> None:
+    one, two = (fetal_head(1, 108, 160, 0.66, HEAD) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    row, column = round(40 / 0.66), 80
+    top = one[round((40 - 24.0) / 0.66) - 3 : round((40 - 24.0) / 0.66) + 4, column].max()
+    side = one[row - 2 : row + 3, round(80 - 31 / 0.66) - 3 : round(80 - 31 / 0.66) + 4].max()
+    brain = np.median(one[row - 20 : row - 6, column - 15 : column + 15])
+    assert top > side > brain
+
+
+def test_the_fetal_head_is_measured_within_three_millimetres() -> None:
+    (shown,) = images("20_fetal_head")
+    assert shown.spacing is not None
+    assert (shown.spacing.source, shown.spacing.row_mm) == ("UltrasoundRegion", pytest.approx(0.165))
+    found = look(shown, card_of("fetal_head"))
+    assert [region.label for region in found.regions] == ["head"]
+    assert value(found, "head_circumference") == pytest.approx(HEAD.circumference, abs=3)
+    assert value(found, "biparietal_diameter") == pytest.approx(HEAD.short, abs=1.5)
+    assert value(found, "gestational_age") == pytest.approx(20, abs=0.5)
+
+
+def test_the_shipped_nodule_is_round_and_vessels_keep_clear_of_it() -> None:
+    (shown,) = images("21_lung_nodule_2")
+    mm = FIELD_MM / shown.shape[0]
+    y, x = (np.mgrid[0 : shown.shape[0], 0 : shown.shape[1]] + 0.5) * mm
+    near = np.hypot(x - NODULE.centre[0] * FIELD_MM, y - NODULE.centre[1] * FIELD_MM) < 9
+    solid = near & (np.asarray(shown.pixels) > -410)  # half way from lung to soft tissue
+    far = np.hypot(x - x[solid].mean(), y - y[solid].mean())
+    assert 2 * np.sqrt(solid.sum() * mm**2 / np.pi) == pytest.approx(NODULE_MM, abs=0.3)
+    assert far[solid].max() < NODULE_MM / 2 + 0.8
+    assert np.percentile(shown.pixels[(far > 8) & (far < 9)], 95) < -600
+
+
+@pytest.mark.parametrize("grown", [1.1, 1.6])
+def test_a_box_round_the_nodule_gives_its_diameter_within_two_millimetres(grown: float) -> None:
+    (shown,) = images("21_lung_nodule_2")
+    half = grown * NODULE_MM / FIELD_MM / 2
+    x, y, _ = NODULE.centre
+    rows, columns = shown.shape
+    box = ((x - half) * columns, (y - half) * rows, (x + half) * columns, (y + half) * rows)
+    found = look(shown, card_of("lung_nodule"), box=box)
+    assert value(found, "mean_diameter") == pytest.approx(NODULE_MM, abs=2)
+    assert value(found, "longest_diameter") == pytest.approx(NODULE_MM, abs=2.5)

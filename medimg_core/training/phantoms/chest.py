@@ -16,11 +16,17 @@ _HILA = ((0.415, 0.475), (0.590, 0.480))
 
 @dataclass(frozen=True, slots=True)
 class Nodule:
-    """A growth in a lung: centre `(x, y, z)` and radius in shares of the field; `spicules` strands run from it."""
+    """A growth in a lung: centre `(x, y, z)` and radius in shares of the field; `spicules` strands run from it.
+
+    `lobed` says how far the edge departs from a ball: 1 as in a mass, 0 not at all; a ball is not bent with the body
+    either. Vessels end `clear` from its edge; they run into it where that is None.
+    """
 
     centre: tuple[float, float, float]
     radius: float
     spicules: int
+    lobed: float = 1.0
+    clear: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +48,10 @@ def chest_ct(seed: int, side: int, heights: tuple[float, ...], nodule: Nodule | 
     flat = plane(side, side)
     at = flat.bent(rng, 0.007)
     field = {name: clouds(rng, (side, side), power) for name, power in (("wall", 1.7), ("lung", 1.1), ("soft", 1.3))}
-    tubes = [tube for hilum in _HILA for tube in _tree(rng, hilum)]
+    tubes = [tube for hilum in _HILA for tube in _tree(rng, hilum) if not _touches(tube, nodule)]
     strands = _strands(rng, nodule) if nodule else []
-    return tuple(_slice(at, field, z, tubes, nodule, strands, rng) for z in heights)
+    ball = at if nodule is None or nodule.lobed else flat
+    return tuple(_slice(at, ball, field, z, tubes, nodule, strands, rng) for z in heights)
 
 
 def _tree(rng: np.random.Generator, hilum: tuple[float, float]) -> list[Tube]:
@@ -68,6 +75,15 @@ def _tree(rng: np.random.Generator, hilum: tuple[float, float]) -> list[Tube]:
     return out
 
 
+def _touches(tube: Tube, nodule: Nodule | None) -> bool:
+    """Whether a vessel comes nearer to a nodule than that one allows."""
+    if nodule is None or nodule.clear is None:
+        return False
+    way, to = tube.end - tube.start, np.array(nodule.centre, np.float32) - tube.start
+    share = np.clip(float(to @ way) / float(way @ way), 0, 1)
+    return float(np.linalg.norm(to - share * way)) < nodule.radius + tube.radius + nodule.clear
+
+
 def _strands(rng: np.random.Generator, nodule: Nodule) -> list[Tube]:
     centre = np.array(nodule.centre)
     out = []
@@ -80,6 +96,7 @@ def _strands(rng: np.random.Generator, nodule: Nodule) -> list[Tube]:
 
 def _slice(
     at: Plane,
+    ball: Plane,
     field: dict[str, FloatArray],
     z: float,
     tubes: list[Tube],
@@ -108,7 +125,7 @@ def _slice(
     out = over(out, BLOOD, seen * lungs)
     out = _airways(out, at, z, edge)
     if nodule is not None:
-        out = _nodule(out, at, nodule, z, edge)
+        out = _nodule(out, ball, nodule, z, edge)
     table = soft(np.abs(ellipse(at, (0.5, 0.30), (0.60, 0.515))) - 0.003, 0.005) * (at.y > 0.74)
     out = over(out, -250.0, np.asarray(table * (out < -500), np.float32))
     out = blurred(out, 0.7)
@@ -228,6 +245,6 @@ def _nodule(out: FloatArray, at: Plane, nodule: Nodule, z: float, edge: float) -
     if left <= 0:
         return out
     angle = np.arctan2(at.y - y, at.x - x)
-    lobes = 1 + 0.10 * np.cos(3 * angle + 0.7) + 0.06 * np.cos(7 * angle + 20 * z)
+    lobes = 1 + nodule.lobed * (0.10 * np.cos(3 * angle + 0.7) + 0.06 * np.cos(7 * angle + 20 * z))
     outside = np.hypot(at.x - x, at.y - y) - np.sqrt(left) * lobes
-    return over(out, 40.0, soft(np.asarray(outside, np.float32), 2 * edge))
+    return over(out, 40.0, soft(np.asarray(outside, np.float32), (0.5 + 1.5 * nodule.lobed) * edge))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from pydicom.uid import UltrasoundMultiFrameImageStorage
+from pydicom.uid import CTImageStorage, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
+from medimg_core.training.phantoms.chest import Nodule, chest_ct
 from medimg_core.training.phantoms.dicomfile import Picture, Subject, scale_of_ultrasound
-from medimg_core.training.phantoms.drawn import Drawn
+from medimg_core.training.phantoms.drawn import LUNG_WINDOW, Drawn, axial
+from medimg_core.training.phantoms.fetus import Head, fetal_head
 from medimg_core.training.phantoms.heart import beat
 
 FRAMES, FRAME_MS = 24, 37.5
 """Of the cine: one beat of 900 ms, 67 a minute."""
+
+HEAD = Head((1.0, 40.0), 62.3, 48.7, 12.0)
+"""Circumference 175 mm, as at 20 weeks."""
+
+FIELD_MM, APART_MM, NODULE_MM = 360.0, 2.5, 14.0
+"""Of the chest CT: side of the picture, distance of slices, diameter of the nodule."""
+
+NODULE = Nodule((0.35, 0.39, 0.0), NODULE_MM / 2 / FIELD_MM, 0, lobed=0.0, clear=0.012)
 
 
 def _heart(stem: str, seed: int) -> tuple[Picture, ...]:
@@ -25,6 +35,31 @@ def _heart(stem: str, seed: int) -> tuple[Picture, ...]:
     return (Picture(stem, pixels, "US", UltrasoundMultiFrameImageStorage, "HEART", attributes=header),)
 
 
+def _fetus(stem: str, seed: int) -> tuple[Picture, ...]:
+    rows, columns, mm = 432, 640, 0.165
+    header = {**scale_of_ultrasound(rows, columns, mm), "SeriesDescription": "Fetal head, drawn"}
+    pixels = fetal_head(seed, rows, columns, mm, HEAD)
+    return (Picture(stem, pixels, "US", UltrasoundImageStorage, "FETUS", attributes=header),)
+
+
+def _nodule(stem: str, seed: int) -> tuple[Picture, ...]:
+    side = 448
+    heights = tuple(APART_MM * k for k in (-1, 0, 1))
+    slices = chest_ct(seed, side, tuple(height / FIELD_MM for height in heights), NODULE)
+    return tuple(
+        Picture(
+            f"{stem}_{i}",
+            pixels,
+            "CT",
+            CTImageStorage,
+            "CHEST",
+            i,
+            {**axial(FIELD_MM, side, height, APART_MM), **LUNG_WINDOW, "KVP": 120},
+        )
+        for i, (pixels, height) in enumerate(zip(slices, heights, strict=True), start=1)
+    )
+
+
 OUTLINED = (
     Drawn(
         stem="19_heart_cine",
@@ -38,5 +73,29 @@ OUTLINED = (
         models=("cardiac_ultrasound",),
         subject=Subject("Example^Rosa", "DEMO-0019", "19720526", "F"),
         draw=lambda: _heart("19_heart_cine", 8),
+    ),
+    Drawn(
+        stem="20_fetal_head",
+        group="Unborn child",
+        title="Fetal head, standard plane",
+        text="A drawn picture of an unborn child's head: skull, midline with cavum, thalami; 175 mm round.",
+        kind="fetal_ultrasound",
+        models=("fetal_head",),
+        subject=Subject("Example^Sara", "DEMO-0020", "19940218", "F"),
+        draw=lambda: _fetus("20_fetal_head", 1),
+    ),
+    Drawn(
+        stem="21_lung_nodule",
+        group="Chest CT",
+        title="Chest CT, round nodule on the right",
+        text=(
+            "Three drawn slices, 2.5 mm apart, with a smooth nodule of 14 mm in front in the patient's right lung. "
+            "Draw a box round it."
+        ),
+        kind="lung_ct",
+        models=("lung_nodule", "lung_ct_cancer"),
+        subject=Subject("Example^Theo", "DEMO-0021", "19631011", "M"),
+        draw=lambda: _nodule("21_lung_nodule", 14),
+        parts=("1", "2", "3"),
     ),
 )
