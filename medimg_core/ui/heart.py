@@ -179,7 +179,8 @@ def _panel(clip: Clip, said: GateVerdict) -> Panel:
 def _rows(clip: Clip, pair: tuple[Found, Found], said: GateVerdict) -> list[Row]:
     doubts = _doubts(clip, pair)
     out: list[Row] = [("Doubts", " ".join(doubts))] if doubts else []
-    out.append(("Measurements", _measurements(clip, pair)))
+    if clip.measurements:
+        out.append(("Measurements", _measurements(clip, pair)))
     drawn = _curve(clip, pair[0].image)
     if drawn is not None:
         out.append(("Area curve", drawn))
@@ -192,7 +193,7 @@ def _rows(clip: Clip, pair: tuple[Found, Found], said: GateVerdict) -> list[Row]
 def _doubts(clip: Clip, pair: tuple[Found, Found]) -> list[str]:
     """What makes the phases, the fraction or the outlines that it rests on doubtful."""
     named = zip(pair, ("in end-diastole", "in end-systole"), strict=True)
-    return [*clip.doubts, *(text for one, where in named if (text := findings.weak(one, where)))]
+    return [*(text for one, where in named if (text := findings.weak(one, where))), *clip.doubts]
 
 
 def _measurements(clip: Clip, pair: tuple[Found, Found]) -> Table:
