@@ -15,6 +15,9 @@ from medimg_core.errors import MedImgError
 from medimg_core.ui import tokens
 from medimg_core.ui.faults import report
 
+SESSION = "X-Medimg-Session"
+"""The header that names the secret of the browser's session: a token alone, copied or guessed, opens nothing."""
+
 # `identity` keeps the server's gzip away: noise of 12 bit does not shrink, and compressing costs ten transfers.
 _HEADERS = {
     "Content-Encoding": "identity",
@@ -36,9 +39,9 @@ def url(token: str) -> str:
 
 
 def pixels(request: Request) -> Response:
-    """Answer a token with its content; 404 for every token that is not alive, without saying why."""
+    """Answer a token with its content; 404 where it is not alive or another session's, without saying which."""
     served = tokens.find(request.path_params["token"])
-    if served is None:
+    if served is None or not served.belongs(request.headers.get(SESSION, "")):
         return Response(status_code=404, headers=_HEADERS)
     try:
         content = served.make(request.query_params)

@@ -121,7 +121,7 @@ class Workspace:
     """Tokens, results and running work of one session; `close` frees all of it when the browser has gone."""
 
     case: Tokens = field(default_factory=Tokens)
-    demos: Tokens = field(default_factory=Tokens)
+    demos: Tokens = field(init=False)
     jobs: Jobs = field(default_factory=Jobs)
     maps: MapCache = field(default_factory=MapCache)
     answers: ByteCache[Any, Any] = field(default_factory=answer_cache)
@@ -130,6 +130,9 @@ class Workspace:
     lines: dict[int, Any] = field(default_factory=dict)
     saves: dict[Hashable, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.demos = Tokens(self.case.session)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """A result by what it depends on (content hash, model hash, parameters): made once, then from memory."""

@@ -124,6 +124,8 @@ def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Fou
         bar=bar if alone else None,
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
+        answered=words.answered(_told_of(case, stacks), mapped=True) if len(stacks) > 1 else "",
+        mapped=_same(images, image),
         corners=alone,
         regions=[*outlined.lines(images, finds), *(layers.lines(case, images) if alone else ())],
         legend=[*regions.legend(finds), *layers.legend(case)] if alone else (),
@@ -147,6 +149,8 @@ def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...
         stacks=stacks,
         regions=[*outlined.lines(images, finds), *layers.lines(case, images)],
         legend=[*regions.legend(finds), *layers.legend(case)],
+        answered=words.answered(_told_of(case, stacks)) if len(stacks) > 1 and finds else "",
+        mapped=_same(images, image),
     )
     pane = Pane(0, "The image with its outlines", series=0 if stacks else None)
     got = mount(f"outlines-{case.number}-{image.digest[:16]}", films(images), [pane], stage)
@@ -169,6 +173,17 @@ def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:
         stacks.append(Stack(title, len(images), len(series.images), frame_ms=series.images[0].frame_ms))
         images.extend(series.images)
     return images, stacks
+
+
+def _same(images: Sequence[Image], image: Image) -> list[int]:
+    """Where an image stands among others: it comes first, and once more in its series."""
+    return [index for index, one in enumerate(images) if one.digest == image.digest]
+
+
+def _told_of(case: Case, stacks: Sequence[Stack]) -> str:
+    """What the chosen image is called beside the others of its patient: its number in its series, else its series."""
+    index, series = next((i, one) for i, (_, one) in enumerate(_of_patient(case), start=1) if one is case.series)
+    return words.numbered(stacks[index].title, case.chosen - case.start, len(series.images), len(stacks) > 2)
 
 
 def measured_rows(seen: Viewed, images: Sequence[Image], index: int) -> tuple[Row, ...]:

@@ -16,6 +16,7 @@ class Viewer {
     mounted.get(this.view)?.close();
     mounted.set(this.view, this);
     this.ramps = { for: data.ramps.for.map(rgb), against: data.ramps.against.map(rgb) };
+    store.session = data.session;
     if (store.open(data.case)) looks.clear();
     if (!looks.has(data.id)) looks.set(data.id, this.fresh());
     this.look = looks.get(data.id);
@@ -109,6 +110,7 @@ class Viewer {
   }
 
   get active() { return this.panes[this.look.active] ?? this.panes[0]; }
+  get mapped() { return this.panes.some((pane) => this.mapOf(pane)); }
   get marking() { return Boolean(TOOLS[this.look.tool].points); }
 
   activate(pane) {
@@ -177,8 +179,11 @@ class Viewer {
     Promise.all(Array.from({ length: AT_ONCE }, work)).then(() => { this.fetching = false; });
   }
 
+  /** Whether a pane shows the image that answer and map belong to; it may stand in its series once more. */
+  answered({ at }) { return this.data.mapped.includes(at); }
+
   mapOf(pane) {
-    if (pane.spec.bare || pane.at !== 0) return null;
+    if (pane.spec.bare || !this.answered(pane)) return null;
     return pane.spec.slot === null ? this.look.pick : this.look.slots[pane.spec.slot];
   }
 
@@ -379,7 +384,10 @@ class Viewer {
       pane.draw(dpr);
     }
     const own = this.panes.length === 1 ? this.maps.get(this.mapOf(this.panes[0])) : null;
-    if (this.scale) this.drawScale(own?.raised ? own : null);
+    if (this.scale) {
+      this.scale.style.visibility = this.mapped ? "" : "hidden"; // it keeps its room: nothing moves while one scrolls
+      this.drawScale(own?.raised ? own : null);
+    }
     this.bar?.update();
     this.strip?.update();
     const failed = this.panes.some(({ image }) => image && store.fault(image.url) !== null);

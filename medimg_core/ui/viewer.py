@@ -108,6 +108,7 @@ def mount(
     """
     case = session.current()
     data = described(key, case.number if case else 0, films, panes, stage, layers)
+    data["session"] = session.workspace().case.session
     # In a list, because Streamlit looks for data frames in a dict and loads pandas for that: 150 MB.
     return _component(
         key=key,

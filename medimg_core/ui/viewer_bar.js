@@ -110,6 +110,7 @@ class Bar {
     this.windows.querySelectorAll("button").forEach((b, i) => pressed(b, found[i].title === viewer.chosenPreset(active)));
     this.windows.querySelector("select").value = viewer.chosenPreset(active);
     pressed(this.map, look.map);
+    if (this.map) this.map.disabled = !viewer.mapped;
     pressed(this.regions, look.regions);
     pressed(this.linked, look.linked);
     if (this.linked) this.linked.hidden = viewer.panes.length < 2;

@@ -115,7 +115,8 @@ class Stage:
     """All that is not a picture: toolbar, tools, colour bar, words, how panes are laid out and how the map starts.
 
     `layouts` are those to choose from; with one, the panes stand in `columns`. `legend` lists the structures of
-    `regions` that can be shown, hidden and corrected (see `regions.legend`).
+    `regions` that can be shown, hidden and corrected (see `regions.legend`). Maps lie on the images `mapped`, and
+    `answered` stands on every pane that shows another one.
     """
 
     columns: int = 1
@@ -132,6 +133,8 @@ class Stage:
     regions: Sequence[Mapping[str, Any]] = ()
     legend: Sequence[Mapping[str, Any]] = ()
     note_off: str = ""
+    answered: str = ""
+    mapped: Sequence[int] = (0,)
     corners: bool = True
 
 
@@ -173,7 +176,14 @@ def described(
         "regions": list(stage.regions),
         "legend": list(stage.legend),
         "corners": stage.corners,
-        "words": {"empty": words.EMPTY_NOTE, "raw": words.RAW_NOTE, "lost": words.LOST, "off": stage.note_off},
+        "mapped": list(stage.mapped),
+        "words": {
+            "empty": words.EMPTY_NOTE,
+            "raw": words.RAW_NOTE,
+            "lost": words.LOST,
+            "off": stage.note_off,
+            "answered": stage.answered,
+        },
     }
 
 

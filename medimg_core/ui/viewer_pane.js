@@ -266,6 +266,7 @@ class Pane {
     if (fault !== null) return fault || data.words.lost;
     if (viewer.lost) return data.words.lost;
     if (!image) return spec.note;
+    if (data.words.answered && !viewer.answered(this)) return data.words.answered;
     if (spec.slot !== null && !map) return method?.waiting ?? "";
     if (!map) return spec.note;
     if (!look.map) return data.words.off;

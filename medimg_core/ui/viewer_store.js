@@ -9,6 +9,7 @@ const store = {
   entries: new Map(), // url -> { state: "wanted" | "ready" | "failed", data, said, ready }; oldest use first
   bytes: 0,
   owner: null,
+  session: "", // the secret of this browser session; it travels in a header, never in a url
 
   /** The bytes of a url as a typed array, if they are here. */
   get(url) {
@@ -46,7 +47,7 @@ const store = {
     for (let turn = 0; ; turn++) {
       let answer;
       try {
-        answer = await fetch(url, { cache: "no-store", credentials: "same-origin" });
+        answer = await fetch(url, { cache: "no-store", credentials: "same-origin", headers: { "X-Medimg-Session": this.session } });
         if (answer.ok) return await answer.arrayBuffer();
       } catch (error) { // no answer at all: the connection is down
         if (turn >= PATIENCE.length) throw error;
@@ -81,3 +82,19 @@ const store = {
     return true;
   },
 };
+
+/** Links to files of the session, in the viewer and on the page around it: a bare link could not name the session. */
+async function save(e) {
+  const link = e.composedPath().find((node) => node.localName === "a" && node.download && node.pathname?.includes("/pixels/"));
+  if (!link || e.defaultPrevented) return;
+  e.preventDefault();
+  try {
+    const url = URL.createObjectURL(new Blob([await store.ask(link.href)]));
+    Object.assign(document.createElement("a"), { href: url, download: link.download }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  } catch (error) {
+    link.title = error.said || "It could not be saved.";
+    if (!link.textContent.endsWith(" (not saved)")) link.textContent += " (not saved)";
+  }
+}
+document.addEventListener("click", save);

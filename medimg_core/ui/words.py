@@ -280,6 +280,18 @@ def not_studied(image: Image, told: str | None) -> str:
     return "Not studied at this age; do not rely on this result."
 
 
+def numbered(series: str, index: int, count: int, several: bool) -> str:
+    """`image 7 of 20`; with its series where there are several, the series alone where it holds no other image."""
+    if count == 1:
+        return series
+    return f"image {index + 1} of {count}" + (f" in {series}" if several else "")
+
+
+def answered(where: str, mapped: bool = False) -> str:
+    """On an image beside the one that was asked about."""
+    return f"Answer and map belong to {where}" if mapped else f"The answer belongs to {where}"
+
+
 def map_off(studied: bool, verdict: Verdict | None) -> str:
     """On the image, where the map is not shown until the reader asks for it."""
     if not studied:

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route
 
 from medimg_core.types import Image, Spacing, Window
 from medimg_core.ui import tokens, viewer
+from medimg_core.ui.routes import SESSION
 from medimg_core.ui.tokens import Tokens
 from medimg_core.ui.viewer import LAYOUTS, Pane, Stack, Stage, stack_films
 from medimg_core.ui.viewer_data import described
@@ -133,7 +134,7 @@ class Bench:
         elif token in self.spoiled:
             status, said = self.spoiled[token]
             route.fulfill(status=status, body=said)
-        elif found is None:
+        elif found is None or not found.belongs(route.request.headers.get(SESSION.lower(), "")):
             route.fulfill(status=404)
         else:
             route.fulfill(body=found.make({}), content_type="application/octet-stream")
@@ -186,7 +187,8 @@ def show(
     layers = stage.pop("layers", {})
     stage.setdefault("layouts", LAYOUTS if len(images) > 1 else ("1x1",))
     panes = [Pane(0, "The image", series=0)]
-    bench.mount(described(key, case, films, panes, Stage(stacks=stacks, **stage), layers), wait)
+    told = described(key, case, films, panes, Stage(stacks=stacks, **stage), layers)
+    bench.mount({**told, "session": tokens.session}, wait)
     rows, columns = images[0].shape
     known = images[0].spacing
     bench.shape = (rows, columns, known.row_mm / known.column_mm if known and known.row_mm else 1.0)

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Page, Request, WebSocket
 
 from drawn_films import cut_off_film, dicom_film, png, png_film
+from medimg_core.ui.routes import SESSION
 from steps import canvas, diagnose, go, maps, ready, settled, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -77,24 +78,34 @@ def test_two_sessions_never_see_each_others_case(server, open_page) -> None:
 def test_pixels_are_gone_when_the_browser_is(server, open_page) -> None:
     page = open_page()
     urls: list[str] = []
-    page.on("request", lambda request: urls.append(request.url) if "/pixels/" in request.url else None)
+    secret: list[dict[str, str]] = []
+
+    def note(request: Request) -> None:
+        if "/pixels/" in request.url:
+            urls.append(request.url)
+            secret.append({SESSION: request.headers[SESSION.lower()]})
+
+    page.on("request", note)
     upload(page, dicom_film(5))
     ready(page, 2)
     token = urls[-1]
-    with urllib.request.urlopen(token) as answer:
+    request = urllib.request.Request(token, headers=secret[0])
+    with urllib.request.urlopen(request) as answer:
         assert answer.headers["Content-Encoding"] == "identity"
         assert len(answer.read()) == 360 * 440 * 2
+    assert status(urllib.request.Request(token)) == 404  # the URL alone opens nothing
+    assert status(urllib.request.Request(token, headers={SESSION: "A" * 32})) == 404
     page.context.close()
     for _ in range(100):
-        if status(token) == 404:
+        if status(request) == 404:
             return
         time.sleep(0.1)
     raise AssertionError("the pixels are still served")
 
 
-def status(url: str) -> int:
+def status(request: urllib.request.Request) -> int:
     try:
-        with urllib.request.urlopen(url) as answer:
+        with urllib.request.urlopen(request) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

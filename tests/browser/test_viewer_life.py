@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import CDPSession
 
 from bench import Bench, ct, press, show
+from medimg_core.ui.routes import SESSION
 from medimg_core.ui.tokens import Tokens
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -139,3 +140,25 @@ def test_a_finger_measures(bench: Bench, tokens: Tokens) -> None:
     (x0, y0), (x1, y1) = mark["points"]
     assert y0 == y1
     assert x1 - x0 == pytest.approx(200 / (bench.place(1, 0)[0] - bench.place(0, 0)[0]), rel=1e-3)
+
+
+# ---- whose pixels -------------------------------------------------------------------------------------------------
+def test_pixels_and_links_answer_only_to_their_session(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    (path,) = bench.asked
+    status = "async ([url, headers]) => (await fetch(url, { headers })).status"
+    assert bench.page.evaluate(status, ["/" + path, {}]) == 404
+    assert bench.page.evaluate(status, ["/" + path, {SESSION: tokens.session}]) == 200
+    link = "/pixels/" + tokens.give("csv", lambda _: b"a,b", "text/csv", "found.csv")
+    bench.page.evaluate(
+        """href => { const a = document.createElement('a');
+          document.body.append(Object.assign(a, { href, download: 'found.csv', textContent: 'CSV' })); }""",
+        link,
+    )
+    with bench.page.expect_download() as saved:
+        bench.page.evaluate("() => document.querySelector('a').click()")
+    assert saved.value.suggested_filename == "found.csv"
+    assert saved.value.path().read_bytes() == b"a,b"
+    tokens.release()
+    bench.page.evaluate("() => document.querySelector('a').click()")
+    bench.page.wait_for_function("() => document.querySelector('a').textContent === 'CSV (not saved)'")

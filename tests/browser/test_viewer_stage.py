@@ -317,6 +317,29 @@ def test_opacity_and_threshold_of_a_map(bench: Bench, tokens: Tokens) -> None:
     assert bench.grey(16, 32) == [100, 100, 100]
 
 
+def test_another_image_beside_the_answered_one_says_so(bench: Bench, tokens: Tokens) -> None:
+    series = [ct(i) for i in range(3)]
+    said = "Answer and map belong to image 2 of 3"
+    picker, bar = Picker("Method", [("cam", "CAM")], "cam"), {"signed": True, "high": "", "low": "", "label": "Scale"}
+    stage = {"layers": evidence(tokens), "picker": picker, "bar": bar, "answered": said}
+    show(bench, tokens, [series[1]], series, mapped=(0, 2), **stage)
+    note, scale = bench.page.locator(".note").first, bench.page.locator("canvas.scale")
+    mapped = bench.page.get_by_role("button", name="Map", exact=True)
+    assert not note.is_visible()
+    assert scale.is_visible()
+    bench.page.get_by_label("Series in this pane").select_option("1")
+    bench.ready()
+    assert note.inner_text() == said
+    assert not scale.is_visible()
+    assert mapped.is_disabled()
+    press(bench, "PageDown")  # the same image, in its series
+    assert not note.is_visible()
+    assert scale.is_visible()
+    assert mapped.is_enabled()
+    press(bench, "PageDown")
+    assert note.inner_text() == said
+
+
 def test_boxes_and_outlines_of_a_model(bench: Bench, tokens: Tokens) -> None:
     image = Image(np.zeros((64, 64), np.float32), "MONOCHROME2", "dark")
     mask = np.zeros((64, 64), bool)

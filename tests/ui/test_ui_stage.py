@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medimg_core.types import Image, PatientHeader, Series, Study
-from medimg_core.ui import stage
+from medimg_core.ui import stage, words
 from medimg_core.ui.session import Case
 
 
@@ -45,6 +45,17 @@ def test_a_prior_is_known_by_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setenv("MEDIMG_HIDE_PATIENT", "1")
     assert stage.beside_film(opened, opened.study.images[0])[1][1].title == "1 CR chest"
+
+
+def test_an_answer_says_which_image_it_belongs_to() -> None:
+    opened = case(ANNA, ANNA, BERT, chosen=2)
+    chosen = opened.study.images[2]
+    images, stacks = stage.beside_film(opened, chosen)
+    assert stage._same(images, chosen) == [0, 3]
+    assert words.answered(stage._told_of(opened, stacks)) == "The answer belongs to image 2 of 2 in 2 Image 2"
+    alone = case(BERT, ANNA, BERT, chosen=1)
+    said = words.answered(stage._told_of(alone, stage.beside_film(alone, alone.study.images[1])[1]), mapped=True)
+    assert said == "Answer and map belong to image 1 of 2"
 
 
 def test_a_film_alone_needs_no_choice() -> None:

@@ -12,9 +12,10 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from medimg_core.errors import BadRequest
 from medimg_core.ui import routes, tokens
+from medimg_core.ui.session import Workspace
 from medimg_core.ui.tokens import Tokens
 
-Get = Callable[[str], httpx.Response]
+Get = Callable[..., httpx.Response]
 
 
 @pytest.fixture
@@ -22,11 +23,12 @@ def get() -> Get:
     """Ask the app's own routes, behind a server that compresses what it may."""
     app = Starlette(routes=list(routes.routes()), middleware=[Middleware(GZipMiddleware, minimum_size=10)])
 
-    async def ask(url: str) -> httpx.Response:
+    async def ask(url: str, session: str) -> httpx.Response:
+        headers = {routes.SESSION: session} if session else {}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://server") as client:
-            return await client.get(url)
+            return await client.get(url, headers=headers)
 
-    return lambda url: asyncio.run(ask(url))
+    return lambda url, session="": asyncio.run(ask(url, session))
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def mine() -> Iterator[Tokens]:
 
 def test_a_token_delivers_its_bytes_untouched(get: Get, mine: Tokens) -> None:
     content = bytes(range(256)) * 40
-    answer = get(routes.url(mine.give("film", lambda _: content)))
+    answer = get(routes.url(mine.give("film", lambda _: content)), mine.session)
     assert answer.content == content
     assert answer.headers["content-encoding"] == "identity"
     assert "no-store" in answer.headers["cache-control"]
@@ -64,17 +66,33 @@ def test_released_and_guessed_tokens_answer_404_alike(get: Get, mine: Tokens) ->
     before = tokens.count()
     url = routes.url(mine.give("film", lambda _: b"pixels"))
     mine.release()
-    gone, never = get(url), get("/pixels/" + "A" * 32)
+    gone, never = get(url, mine.session), get("/pixels/" + "A" * 32, mine.session)
     assert (gone.status_code, never.status_code) == (404, 404)
     assert gone.content == never.content == b""
     assert tokens.count() == before
+
+
+def test_a_token_of_another_session_answers_404(get: Get, mine: Tokens, caplog: pytest.LogCaptureFixture) -> None:
+    other = Tokens()
+    url = routes.url(mine.give("film", lambda _: b"pixels"))
+    assert get(url, mine.session).content == b"pixels"
+    assert [get(url, told).status_code for told in ("", other.session, mine.session[:-1])] == [404, 404, 404]
+    assert get(url, other.session).content == b""
+    assert mine.session not in url + caplog.text + repr(tokens.find(url.rsplit("/", 1)[1]))
+
+
+def test_the_demo_cases_of_a_session_open_with_its_secret() -> None:
+    space, other = Workspace(), Workspace()
+    assert space.demos.session == space.case.session != other.case.session
 
 
 def test_the_query_reaches_the_maker_and_a_download_has_a_name(get: Get, mine: Tokens) -> None:
     def make(query: Mapping[str, str]) -> bytes:
         return query["opacity"].encode()
 
-    answer = get(routes.url(mine.give("png", make, "image/png", "evidence-cam-0123.png")) + "?opacity=0.5")
+    answer = get(
+        routes.url(mine.give("png", make, "image/png", "evidence-cam-0123.png")) + "?opacity=0.5", mine.session
+    )
     assert answer.content == b"0.5"
     assert answer.headers["content-disposition"] == 'attachment; filename="evidence-cam-0123.png"'
     assert answer.headers["content-type"] == "image/png"
@@ -87,9 +105,9 @@ def test_failures_are_sentences_without_traces(get: Get, mine: Tokens, caplog: p
     def broken(_: Mapping[str, str]) -> bytes:
         raise RuntimeError("Doe^Jane 1967")
 
-    wrong = get(routes.url(mine.give("wrong", asked_wrongly)))
+    wrong = get(routes.url(mine.give("wrong", asked_wrongly)), mine.session)
     assert (wrong.status_code, wrong.text) == (422, "A value is no number. Use the link on the page.")
-    failed = get(routes.url(mine.give("broken", broken)))
+    failed = get(routes.url(mine.give("broken", broken)), mine.session)
     assert failed.status_code == 500
     reference = re.search(r"E-[0-9A-F]{4}-[0-9A-F]{4}", failed.text)
     assert reference
