@@ -26,6 +26,7 @@ def drawn_weights(features: int, kind: str, seed: int = 0) -> dict[str, FloatArr
     kernel[-1, 0], kernel[:-1, 1] = 0.5, 1 / features
     wide = 8 if kind == "recurrent" else 2
     found = {
+        "averages": np.float32(kind == "attention"),
         "project_kernel": kernel,
         "project_bias": np.zeros(2),
         "tanh_kernel": np.tile(np.eye(wide)[:, -2:-1], (2, 1, 1)),
@@ -34,7 +35,7 @@ def drawn_weights(features: int, kind: str, seed: int = 0) -> dict[str, FloatArr
         "gate_bias": np.full((2, 1), 8.0),
         "score": np.full((2, 1), 4.0),
         "classify": np.tile(2 * np.eye(wide)[-2], (2, 1)),
-        "classify_bias": np.zeros(2),
+        "classify_bias": np.full(2, -2.0 * (kind != "attention")),
     }
     if kind == "recurrent":
         found |= {

@@ -149,7 +149,8 @@ class SeriesCard:
     """How the answers to the slices of a series become one; the pooling network lies in `series.npz`.
 
     Attributes:
-        kind: `attention` or `recurrent`, a network over the slices' features; `maximum` has none: the highest logit.
+        kind: `attention` (averages slices), `evidence` (adds up what each says) or `recurrent`, networks over the
+            slices' features; `maximum` has none: the highest logit.
         calibration: of the series' logit, fitted on series that the networks behind it had not seen.
         threshold: of its balanced point.
         prevalence: share of positive series that the calibration was fitted on.
@@ -159,7 +160,7 @@ class SeriesCard:
         whole_mm: what a whole examination covers at least; None where that is not known.
     """
 
-    kind: Literal["attention", "recurrent", "maximum"]
+    kind: Literal["attention", "recurrent", "maximum", "evidence"]
     calibration: Calibration
     threshold: float
     prevalence: float

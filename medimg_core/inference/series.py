@@ -139,7 +139,7 @@ def combine(slices: Sequence[Slice], card: ModelCard) -> SeriesAnswer:
         return _refused(slices, card, refusal, notes)
     rows = [np.mean([own for i in place if (own := slices[i].features) is not None], axis=0) for place in places]
     weights = None if rule.kind == "maximum" else read_weights(card)
-    pooled = _pooled(np.asarray(rows, np.float32), weights)
+    pooled = _pooled(np.asarray(rows, np.float32), weights, rule.slices[1])
     counts = np.full(len(slices), np.nan)
     for place, weight in zip(places, pooled.weights, strict=True):
         counts[place] = float(weight) / len(place)
@@ -183,10 +183,10 @@ def _asked(
                 future.cancel()
 
 
-def _pooled(x: FloatArray, weights: Weights | None) -> Pooled:
+def _pooled(x: FloatArray, weights: Weights | None, most: int) -> Pooled:
     """By the network; without one by the slice with the highest logit, which then counts alone."""
     if weights is not None:
-        return pool(x, weights)
+        return pool(x, weights, most)
     best = int(x[:, -1].argmax())
     return Pooled(float(x[best, -1]), np.eye(len(x), dtype=np.float32)[best])
 

@@ -42,28 +42,42 @@ def read_weights(card: ModelCard) -> Weights:
         ) from error
 
 
-def pool(x: FloatArray, weights: Weights) -> Pooled:
+def pool(x: FloatArray, weights: Weights, most: int = 0) -> Pooled:
     """One answer of all slices.
 
-    A recurrent network is asked from either end and averaged, so that it does not matter where a scan began.
+    A recurrent network is asked from either end and averaged, so that it does not matter where a scan began. A series
+    of more slices than any that the network learned from is asked in parts that each span it: every k-th slice.
 
     Args:
         x: features and logit of every slice in order, float32 `[S, F + 1]`, S >= 1.
         weights: see `read_weights`.
+        most: slices of the longest series that it learned from; 0 asks all at once.
     """
+    parts = -(-len(x) // most) if most else 1
+    shares = np.zeros(len(x), np.float32)
+    logits = []
+    for first in range(parts):
+        logit, shares[first::parts] = _either_way(x[first::parts], weights)
+        logits.append(logit)
+    return Pooled(float(np.mean(logits)), np.asarray(shares / parts, np.float32))
+
+
+def _either_way(x: FloatArray, weights: Weights) -> tuple[float, FloatArray]:
+    """Mean logit of the members and mean weights of the slices `[S]`."""
     logits, shares = forward(x, weights)
     if "gru_kernel" in weights:
         back, turned = forward(x[::-1], weights)
         logits = np.asarray((logits + back) / 2, np.float32)
         shares = np.asarray((shares + turned[::-1]) / 2, np.float32)
-    return Pooled(float(logits.mean()), np.asarray(shares.mean(axis=1), np.float32))
+    return float(logits.mean()), np.asarray(shares.mean(axis=1), np.float32)
 
 
 def forward(x: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
     """What every member says in the order given: logits float32 `[E]` and weights of the slices `[S, E]`.
 
-    Gated attention, Ilse et al., ICML 2018, equation 9; behind a bidirectional GRU (Cho et al., EMNLP 2014, in the
-    form that resets after the product), beside whose states the slices themselves stand, where there is one.
+    Gated attention (Ilse et al., ICML 2018, equations 8 and 9) or gated evidence that adds up by the noisy-or; behind a
+    bidirectional GRU (Cho et al., EMNLP 2014, in the form that resets after the product), beside whose states the
+    slices themselves stand, where there is one.
     """
     projected = x @ weights["project_kernel"] + weights["project_bias"]
     logits, shares = [], []
@@ -81,11 +95,26 @@ def forward(x: FloatArray, weights: Weights) -> tuple[FloatArray, FloatArray]:
         told = np.tanh(h @ weights["tanh_kernel"][e] + weights["tanh_bias"][e])
         gate = _sigmoid(h @ weights["gate_kernel"][e] + weights["gate_bias"][e])
         score = (told * gate) @ weights["score"][e]
-        power = np.exp(score - score.max())
-        share = power / power.sum()
-        logits.append(share @ h @ weights["classify"][e] + weights["classify_bias"][e])
+        own, share = (_averaged if weights["averages"] else _added)(
+            h, score, weights["classify"][e], weights["classify_bias"][e]
+        )
+        logits.append(own)
         shares.append(share)
     return np.asarray(logits, np.float32), np.asarray(np.stack(shares, axis=1), np.float32)
+
+
+def _averaged(h: FloatArray, score: FloatArray, kernel: FloatArray, bias: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A linear classifier on the mean of the slices under softmax weights."""
+    power = np.exp(score - score.max())
+    share = power / power.sum()
+    return share @ h @ kernel + bias, share
+
+
+def _added(h: FloatArray, score: FloatArray, kernel: FloatArray, bias: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The noisy-or of the slices' evidence, and what each adds to it."""
+    added = np.logaddexp(0, h @ kernel + bias + score) + np.float32(1e-7)
+    total = added.sum()
+    return total + np.log(-np.expm1(-total)), added / total
 
 
 def _gru(x: FloatArray, kernel: FloatArray, recurrent: FloatArray, bias: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from medimg_core.inference.series_network import forward, pool
 from medimg_core.types import Image
 
 
-@pytest.fixture(scope="module", params=["attention", "recurrent", "maximum"])
+@pytest.fixture(scope="module", params=["attention", "evidence", "recurrent", "maximum"])
 def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
     return series_model(tmp_path_factory.mktemp("series") / "tiny_model", request.param)
 
@@ -38,7 +38,7 @@ def p_of(answer: SeriesAnswer) -> float:
 def test_attention_does_not_know_the_order_and_a_gru_does() -> None:
     x = np.random.default_rng(1).normal(0, 1, (12, 25)).astype(np.float32)
     order = np.random.default_rng(2).permutation(12)
-    for kind, same in (("attention", True), ("recurrent", False)):
+    for kind, same in (("attention", True), ("evidence", True), ("recurrent", False)):
         weights = drawn_weights(24, kind)
         straight, mixed = pool(x, weights), pool(x[order], weights)
         assert (abs(straight.logit - mixed.logit) < 1e-5) is same
@@ -54,6 +54,16 @@ def test_a_recurrent_network_does_not_know_where_the_scan_began() -> None:
     assert up.logit == pytest.approx(down.logit, abs=1e-6)
     np.testing.assert_allclose(up.weights, down.weights[::-1], atol=1e-6)
     assert abs(forward(x, weights)[0] - forward(x[::-1], weights)[0]).max() > 1e-3
+
+
+def test_a_long_series_is_asked_in_parts_that_each_span_it() -> None:
+    x = np.random.default_rng(4).normal(0, 1, (10, 25)).astype(np.float32)
+    weights = drawn_weights(24, "evidence")
+    whole, long = pool(x, weights, 10), pool(np.repeat(x, 3, axis=0), weights, 10)
+    assert long.logit == pytest.approx(whole.logit, abs=1e-5)
+    assert long.weights.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(long.weights.reshape(10, 3).sum(axis=1), whole.weights, atol=1e-5)
+    assert pool(np.repeat(x, 3, axis=0), weights).logit > whole.logit + 0.5
 
 
 def test_one_positive_slice_is_found_and_counts_most(any_model: ModelCard) -> None:

@@ -35,7 +35,7 @@ def made_series(n: int, seed: int, width: int = 5) -> list[Bag]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["attention", "recurrent"])
+@pytest.mark.parametrize("kind", ["attention", "evidence", "recurrent"])
 def test_numpy_repeats_keras(kind: Kind, tmp_path: Path) -> None:
     import keras
 

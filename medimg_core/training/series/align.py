@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_core.catalog import Calibration
 from medimg_core.training.series.features import Features
 from medimg_core.types import FloatArray
 
@@ -38,6 +39,12 @@ class Projection:
     def logits(self, projected: FloatArray) -> FloatArray:
         """The logits `[N]` that projected slices `[N, P]` carry."""
         return np.asarray((projected[:, -1] - self.bias[-1]) / self.kernel[-1, -1], np.float32)
+
+
+def start_of(projection: Projection, calibration: Calibration) -> tuple[float, float]:
+    """Slope and shift from the last projected value to the slice classifier's calibrated log odds."""
+    slope = 1 / (calibration.temperature * float(projection.kernel[-1, -1]))
+    return slope, calibration.shift - slope * float(projection.bias[-1])
 
 
 def principal(features: Features, components: int) -> Projection:

@@ -53,13 +53,19 @@ def split(series: Sequence[Bag], folds: int, seed: int) -> NDArray[np.intp]:
 
 
 def cross_validated(
-    rule: Rule, series: Sequence[Bag], folds: int, repeats: int, seed: int, progress: Progress
+    rule: Rule,
+    series: Sequence[Bag],
+    folds: int,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+    start: tuple[float, float] = (1.0, 0.0),
 ) -> Floats:
     """Logit of every series by networks that were not trained on it, float64 `[N]`, mean over the repeats.
 
     Every repeat divides the series anew.
     """
-    said, trainer = np.zeros((repeats, len(series))), Trainer(rule, series[0].x.shape[1])
+    said, trainer = np.zeros((repeats, len(series))), Trainer(rule, series[0].x.shape[1], start)
     for repeat in range(repeats):
         place = split(series, folds, seed + repeat)
         for fold in range(folds):

@@ -17,17 +17,18 @@ from medimg_core.inference.series_network import FILE, pool
 from medimg_core.training.calibrate import conformal_limits, fit_calibration, operating_points, probabilities
 from medimg_core.training.data import Progress, Record, read_manifest
 from medimg_core.training.recipe import Recipe
-from medimg_core.training.series.align import Projection, out_of_fold, principal
+from medimg_core.training.series.align import Projection, out_of_fold, principal, start_of
 from medimg_core.training.series.choose import Compared, Floats, baselines, compare, cross_validated
 from medimg_core.training.series.features import Bag, bags, crossfit, shipped
 from medimg_core.training.series.fit import Rule, Trainer
 from medimg_core.training.series.networks import Kind, Shape, weights_of, whole
 from medimg_core.types import Interval
 
-COMPONENTS, FOLDS, REPEATS, FOLD_NETWORKS = 16, 8, 2, 3
+COMPONENTS, FOLDS, REPEATS, FOLD_NETWORKS = 6, 8, 1, 3
 RULES: Mapping[Kind, Rule] = {
     "attention": Rule(Shape("attention")),
-    "recurrent": Rule(Shape("recurrent")),
+    "evidence": Rule(Shape("evidence")),
+    "recurrent": Rule(Shape("recurrent", members=1), steps=100),
 }
 WHOLE_MM = {"lung_ct_cancer": 200.0, "brain_ct_haemorrhage": 110.0}
 """What a scan of the lungs or of the head covers at least, in adults."""
@@ -42,6 +43,11 @@ class Prepared:
     projection: Projection
     test: tuple[Record, ...]
     work: Path
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """Where the networks begin: at the calibrated answers to single slices."""
+        return start_of(self.projection, self.card.populations[0].calibration)
 
 
 def prepare(recipe: Recipe, folder: Path, data: Path, work: Path, progress: Progress) -> Prepared:
@@ -66,7 +72,7 @@ def tried(ready: Prepared, seed: int, progress: Progress) -> tuple[Compared, ...
     """Every pooling in the cross-validation, the maximum first."""
     scores: dict[str, Floats] = dict(baselines(ready.series, ready.card.populations[0].calibration))
     for kind, rule in RULES.items():
-        scores[kind] = cross_validated(rule, ready.series, FOLDS, REPEATS, seed, progress)
+        scores[kind] = cross_validated(rule, ready.series, FOLDS, REPEATS, seed, progress, ready.start)
     return compare(ready.series, scores)
 
 
@@ -105,7 +111,7 @@ def export(ready: Prepared, found: Sequence[Compared], seed: int) -> dict[str, A
         (folder / old).unlink(missing_ok=True)
     if chosen.name != "maximum":
         rule = next(own for kind, own in RULES.items() if kind == chosen.name)
-        trained = Trainer(rule, ready.series[0].x.shape[1]).fit(ready.series, seed)
+        trained = Trainer(rule, ready.series[0].x.shape[1], ready.start).fit(ready.series, seed)
         model = whole(rule.shape, ready.projection.kernel, ready.projection.bias, trained)
         model.save(folder / "series.keras")
         arrays: dict[str, Any] = dict(weights_of(model, rule.shape))
@@ -148,7 +154,8 @@ def _test(ready: Prepared, kind: str, calibration: Calibration, threshold: float
         with np.load(ready.card.folder / FILE) as stored:
             weights = dict(stored)
     plain = baselines(series, ready.card.populations[0].calibration)
-    scores = np.array([pool(bag.x, weights).logit for bag in series]) if weights else plain["maximum"]
+    most = max(len(bag.x) for bag in ready.series)
+    scores = np.array([pool(bag.x, weights, most).logit for bag in series]) if weights else plain["maximum"]
     truth = np.array([bag.positive for bag in series])
     p = probabilities(scores, calibration)
     compared = compare(series, plain | {"chosen": scores})

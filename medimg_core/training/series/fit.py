@@ -32,7 +32,7 @@ class Rule:
     """
 
     shape: Shape
-    steps: int = 300
+    steps: int = 150
     rate: float = 3e-3
     decay: float = 0.05
     smoothing: float = 0.05
@@ -46,12 +46,14 @@ class Trainer:
 
     Args:
         width: of the projected slices.
+        start: see `networks.core`.
     """
 
-    def __init__(self, rule: Rule, width: int) -> None:
+    def __init__(self, rule: Rule, width: int, start: tuple[float, float] = (1.0, 0.0)) -> None:
         import keras
 
         self.rule, self.model = rule, core(rule.shape, width)
+        self._start = start
         self._width = width
         rate = keras.optimizers.schedules.CosineDecay(rule.rate, rule.steps, alpha=0.02)
         loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=rule.smoothing)
@@ -63,7 +65,7 @@ class Trainer:
         import keras
 
         keras.utils.set_random_seed(seed)
-        self.model.set_weights(core(self.rule.shape, self._width).get_weights())
+        self.model.set_weights(core(self.rule.shape, self._width, self._start).get_weights())
         for variable in self.model.optimizer.variables:
             variable.assign(np.zeros(variable.shape, variable.dtype))
         rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ import numpy as np
 
 from medimg_core.types import FloatArray
 
-Kind = Literal["attention", "recurrent"]
+Kind = Literal["attention", "evidence", "recurrent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Shape:
     """What a pooling network is made of.
 
     Attributes:
-        kind: gated attention over the slices, or that behind a bidirectional GRU.
+        kind: gated attention, which averages slices; gated evidence, which adds it up; or that behind a bidirectional
+            GRU.
         members: networks that are averaged.
         gate: width of the attention's hidden layer (L in the paper).
         units: of the GRU, in each direction.
@@ -36,9 +37,12 @@ class Shape:
     dropout: float = 0.2
 
 
-def core(shape: Shape, width: int) -> Any:
+def core(shape: Shape, width: int, start: tuple[float, float] = (1.0, 0.0)) -> Any:
     """The trainable part: projected slices `[B, S, P]` and mask `[B, S]` (1 a slice, 0 padding) to logits `[B, E]` and
     weights of the slices `[B, S, E]`, which sum to 1 over the slices.
+
+    Args:
+        start: slope and shift from the last projected value, the slice's logit, to the evidence that it begins with.
     """
     import keras
 
@@ -46,7 +50,7 @@ def core(shape: Shape, width: int) -> Any:
     model = keras.Model([slices, mask], list(_members(shape, slices, mask)), name=f"series_{shape.kind}")
     classify = model.get_layer("classify")
     kernel, bias = classify.get_weights()
-    kernel[:, -1] = 1
+    kernel[:, -1], bias[:] = start
     classify.set_weights([kernel, bias])
     return model
 
@@ -88,34 +92,48 @@ def _members(shape: Shape, x: Any, mask: Any) -> tuple[Any, Any]:
         h = ops.repeat(ops.expand_dims(x, 2), shape.members, axis=2)
     width = int(h.shape[-1])
     h = layers.Dropout(shape.dropout, noise_shape=(None, 1, shape.members, width), name="drop")(h)
-    return _gated_attention(h, mask, shape)
+    score = _gated(h, shape)
+    padding = ops.expand_dims(mask, -1)
+    return _averaged(h, score, padding, shape) if shape.kind == "attention" else _added(h, score, padding, shape)
 
 
-def _gated_attention(h: Any, mask: Any, shape: Shape) -> tuple[Any, Any]:
-    """Ilse, Tomczak and Welling, ICML 2018, equations 8 and 9, and a linear classifier on the pooled slices `[E, H]`.
-
-    a_k = softmax_k(w . (tanh(V h_k) * sigmoid(U h_k))), logit = c . sum_k a_k h_k + b. `core` has c begin with the last
-    feature alone, the slice's own logit.
-    """
-    from keras import layers, ops
+def _gated(h: Any, shape: Shape) -> Any:
+    """The gate w . (tanh(V h_k) * sigmoid(U h_k)), `[B, S, E]`: Ilse, Tomczak and Welling, ICML 2018, equation 9."""
+    from keras import layers
 
     def dense(name: str, activation: str) -> Any:
         out = (None, shape.members, shape.gate)
         return layers.EinsumDense("bseh,ehl->bsel", out, activation=activation, bias_axes="el", name=name)
 
     told = dense("tanh", "tanh")(h) * dense("gate", "sigmoid")(h)
-    score = layers.EinsumDense("bsel,el->bse", (None, shape.members), name="score")(told)
-    share = ops.softmax(score + (ops.expand_dims(mask, -1) - 1.0) * 1e9, axis=1)
-    pooled = ops.einsum("bse,bseh->beh", share, h)
-    classify = layers.EinsumDense(
-        "beh,eh->be", (shape.members,), bias_axes="e", kernel_initializer="zeros", name="classify"
-    )
-    return classify(pooled), share
+    return layers.EinsumDense("bsel,el->bse", (None, shape.members), name="score")(told)
+
+
+def _averaged(h: Any, score: Any, mask: Any, shape: Shape) -> tuple[Any, Any]:
+    """With a = softmax(score) over the slices, logit = c . sum_k a_k h_k + b (equation 8 and a linear classifier)."""
+    from keras import layers, ops
+
+    share = ops.softmax(score + (mask - 1.0) * 1e9, axis=1)
+    classify = layers.EinsumDense("beh,eh->be", (shape.members,), bias_axes="e", name="classify")
+    return classify(ops.einsum("bse,bseh->beh", share, h)), share
+
+
+def _added(h: Any, score: Any, mask: Any, shape: Shape) -> tuple[Any, Any]:
+    """The noisy-or of the slices' evidence e_k = c . h_k + b + score_k: a series is negative if every slice is.
+
+    1 - p = prod_k (1 - sigmoid(e_k)) = exp(-sum_k softplus(e_k)); a slice weighs what it adds to that sum.
+    """
+    from keras import layers, ops
+
+    classify = layers.EinsumDense("bseh,eh->bse", (None, shape.members), bias_axes="e", name="classify")
+    added = ops.softplus(classify(h) + score) * mask + 1e-7 * mask
+    total = ops.sum(added, axis=1)
+    return total + ops.log(-ops.expm1(-total)), added / ops.expand_dims(total, 1)
 
 
 def weights_of(model: Any, shape: Shape) -> dict[str, FloatArray]:
     """All weights of a whole network as arrays with the members in front; the content of `series.npz`."""
-    found = {}
+    found: dict[str, Any] = {"averages": np.float32(shape.kind == "attention")}
     for name in ("project", "tanh", "gate"):
         found[f"{name}_kernel"], found[f"{name}_bias"] = model.get_layer(name).get_weights()
     (found["score"],) = model.get_layer("score").get_weights()
