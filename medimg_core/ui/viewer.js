@@ -43,7 +43,8 @@ class Viewer {
 
   fresh() {
     const { data } = this;
-    const panes = data.panes.map((pane) => freshView(pane.series, data.series[pane.series]?.start ?? 0));
+    const panes = [];
+    for (const { series } of data.panes) panes.push(this.begin(series, panes[0], true));
     return {
       panes, active: 0, linked: true, layout: data.layout, tool: "window", marks: [], chosen: null, invert: false, regions: true,
       map: data.shown, opacity: data.opacity, threshold: data.threshold, pick: data.picker?.value ?? null, slots: data.slots ?? [],
@@ -100,12 +101,28 @@ class Viewer {
     const { series } = this.data, first = this.look.panes[0];
     if (!series.length) return { ...first };
     const next = ((first.series ?? 0) + i) % series.length;
-    return next === first.series ? { ...first } : freshView(next, series[next].start ?? 0);
+    return next === first.series ? { ...first } : this.begin(next, first, this.look.linked);
+  }
+
+  /** A series that comes onto the stage: linked, it stands at the place and in the pose of the view beside it. */
+  begin(series, beside, linked) {
+    const view = freshView(series, this.data.series[series]?.start ?? 0);
+    if (!linked || series === null || typeof beside?.series !== "number") return view;
+    const { slice, zoom, x, y, turn, flip } = beside, at = this.data.series[beside.series].first + slice;
+    return { ...view, slice: this.nearest(series, at) ?? view.slice, zoom, x, y, turn, flip };
+  }
+
+  /** The image of a series at the place of image `index`, counted within the series; null for stacks that do not meet. */
+  nearest(series, index) {
+    const { images } = this.data, { at, orientation } = images[index], { first, count } = this.data.series[series];
+    const own = images.slice(first, first + count);
+    if (at === null || own.some((image) => image.at === null) || String(own[0].orientation) !== String(orientation)) return null;
+    return own.reduce((best, image, i) => (Math.abs(image.at - at) < Math.abs(own[best].at - at) ? i : best), 0);
   }
 
   arrange(layout) {
     this.look.layout = layout;
-    this.build();
+    this.build(); // a cine whose pane is gone ends by itself
     this.refetch();
   }
 
@@ -228,19 +245,30 @@ class Viewer {
 
   pose(pane, next) { // zoom, place, turn and mirror, for all panes that are linked
     const { zoom, x, y, turn, flip } = next;
-    for (const { view } of this.together(pane)) Object.assign(view, { zoom, x, y, turn, flip });
+    for (const { view, image } of this.together(pane)) {
+      const middle = image && pane.image ? sameMiddle(pane.image, image, x, y) : { x, y };
+      Object.assign(view, { zoom, turn, flip }, view === pane.view ? { x, y } : middle);
+    }
     this.later();
+  }
+
+  /** Linked panes with a spacing show a millimetre alike: screen pixels for a column where all of them fit, else nothing. */
+  sharedFit(pane) {
+    const alike = this.look.linked ? this.panes.filter(({ image, size }) => image && metric(image)[2] === "mm" && size[0]) : [];
+    if (alike.length < 2 || !alike.includes(pane)) return undefined;
+    const each = alike.map(({ image, view, size }) => fitScale(image, view.turn, ...size) / metric(image)[0]);
+    return Math.min(...each) * metric(pane.image)[0];
   }
 
   zoom(pane, factor, e) {
     if (!pane.image) return;
     const rect = pane.frame.getBoundingClientRect(), [w, h] = pane.size;
     const [px, py] = e ? [e.clientX - rect.left, e.clientY - rect.top] : [w / 2, h / 2];
-    this.pose(pane, zoomAt(pane.image, pane.view, w, h, factor, px, py));
+    this.pose(pane, zoomAt(pane.image, pane.pose, w, h, factor, px, py));
   }
 
   shift(pane, dx, dy) {
-    if (pane.image) this.pose(pane, moveBy(pane.image, pane.view, ...pane.size, dx, dy));
+    if (pane.image) this.pose(pane, moveBy(pane.image, pane.pose, ...pane.size, dx, dy));
   }
 
   fit(pane) { this.pose(pane, { ...pane.view, zoom: 1, x: 0.5, y: 0.5 }); }
@@ -259,13 +287,9 @@ class Viewer {
     if (!(pane.stack?.count > 1) || !by) return;
     const { view } = pane, was = view.slice;
     view.slice = clamp(was + by, 0, pane.stack.count - 1);
-    const at = pane.image.at, kind = String(pane.image.orientation);
     for (const other of this.together(pane)) {
       if (other === pane || !(other.stack?.count > 1)) continue;
-      const images = this.data.images.slice(other.stack.first, other.stack.first + other.stack.count);
-      const same = at !== null && images.every((image) => image.at !== null) && String(other.image.orientation) === kind;
-      const near = images.reduce((best, image, i) => (Math.abs(image.at - at) < Math.abs(images[best].at - at) ? i : best), 0);
-      other.view.slice = same ? near : clamp(other.view.slice + view.slice - was, 0, other.stack.count - 1);
+      other.view.slice = this.nearest(other.view.series, pane.at) ?? clamp(other.view.slice + view.slice - was, 0, other.stack.count - 1);
     }
     for (const { at: index } of this.panes) if (index !== null) this.need(index).then(() => this.later(), () => this.later());
     this.ahead();
@@ -273,19 +297,8 @@ class Viewer {
   }
 
   play(pane) {
-    if (this.cine || !(pane.stack?.count > 1)) { this.cine = null; this.later(); return; }
-    const cine = this.cine = { last: 0 }, wait = pane.stack.frame_ms || 100;
-    const tick = (now) => {
-      if (this.cine !== cine || this.closed) return;
-      if (now - cine.last >= wait - 4) {
-        cine.last = now;
-        const { view, stack } = pane, on = view.slice + 1 < stack.count ? 1 : -view.slice;
-        if (store.get(this.data.images[stack.first + view.slice + on].url)) this.scroll(pane, on);
-        else this.need(stack.first + view.slice + on).then(() => this.later(), () => this.scroll(pane, on));
-      }
-      requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
+    this.cine = this.cine || !(pane.stack?.count > 1) ? null : new Cine(this, pane);
+    this.later();
   }
 
   fullscreen() {

@@ -66,6 +66,7 @@ MODULES = (
     "viewer_pane.js",
     "viewer_input.js",
     "viewer_bar.js",
+    "viewer_cine.js",
     "viewer.js",
 )
 """The browser side, in the order in which the files are joined into one module."""

@@ -59,13 +59,16 @@ function fitScale(image, turn, w, h) {
   return turn % 2 ? Math.min(w / tall, h / image.w) : Math.min(w / image.w, h / tall);
 }
 
+/** The same where panes share a scale of their own, `view.fit`. */
+const fitted = (image, view, w, h) => view.fit ?? fitScale(image, view.turn, w, h);
+
 /**
  * Where an image lies in a frame of w x h.
  * view: zoom (1 fits), x and y (the place of the image, 0..1, in the middle of the frame), turn (quarter turns
  * clockwise), flip (mirrored left to right before turning).
  */
 function placement(image, view, w, h) {
-  const k = fitScale(image, view.turn, w, h) * view.zoom, cos = COS[view.turn], sin = SIN[view.turn];
+  const k = fitted(image, view, w, h) * view.zoom, cos = COS[view.turn], sin = SIN[view.turn];
   const sx = view.flip ? -k : k, sy = k * image.aspect;
   const [a, b, c, d] = [cos * sx, sin * sx, -sin * sy, cos * sy];
   const x = view.x * image.w, y = view.y * image.h;
@@ -85,7 +88,7 @@ const denser = (m, dpr) => m.map((v) => v * dpr);
 /** The view after zooming by `factor` so that the point under (px, py) stays there. */
 function zoomAt(image, view, w, h, factor, px, py) {
   const [ix, iy] = toImage(placement(image, view, w, h), [px, py]);
-  const most = Math.max(16, 32 / fitScale(image, view.turn, w, h));
+  const most = Math.max(16, 32 / fitted(image, view, w, h));
   const next = { ...view, zoom: clamp(view.zoom * factor, 1, most) };
   if (next.zoom === 1) return { ...next, x: 0.5, y: 0.5 };
   const m = placement(image, { ...next, x: 0, y: 0 }, w, h), centre = toImage(m, [w - px, h - py]);
@@ -97,6 +100,14 @@ function zoomAt(image, view, w, h, factor, px, py) {
 function moveBy(image, view, w, h, dx, dy) {
   const m = placement(image, view, w, h), [x, y] = toImage(m, [w / 2 - dx, h / 2 - dy]);
   return { ...view, x: clamp(x / image.w, 0, 1), y: clamp(y / image.h, 0, 1) };
+}
+
+/** The middle of a frame of one image as that of another, as many millimetres from the middle; the same share without. */
+function sameMiddle(image, other, x, y) {
+  const [c, r, unit] = metric(image), [oc, or, own] = metric(other);
+  if (unit !== "mm" || own !== "mm") return { x, y };
+  const along = (q, from, to) => clamp(0.5 + ((q - 0.5) * from) / to, 0, 1);
+  return { x: along(x, image.w * c, other.w * oc), y: along(y, image.h * r, other.h * or) };
 }
 
 /** Patient directions at the edges of the frame (DICOM PS3.3 C.7.6.2); null where the header does not tell. */

@@ -4,6 +4,7 @@ const el = (tag, cls = "", text = "") => Object.assign(document.createElement(ta
 const figure = (v) => (v < 0 ? "−" : "") + Math.abs(v).toFixed(2);
 const plain = (v) => String(Math.abs(v) >= 1e4 ? Math.round(v) : +v.toPrecision(4)).replace("-", "−");
 const setText = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
+const SOON = 300; // ms of a black pane before it says what it waits for
 const freshView = (series, slice) => (
   { series, slice, window: null, preset: "", zoom: 1, x: 0.5, y: 0.5, turn: 0, flip: false }
 );
@@ -11,7 +12,7 @@ const freshView = (series, slice) => (
 class Pane {
   /** @param spec what Python says about the pane; @param index its place on the stage. */
   constructor(viewer, spec, index) {
-    Object.assign(this, { viewer, spec, index, probe: null, cross: null });
+    Object.assign(this, { viewer, spec, index, probe: null, cross: null, since: null, timer: null });
     this.box = el("figure", spec.opens ? "pane open" : "pane");
     this.frame = el("div", "frame");
     this.canvas = el("canvas", "draw");
@@ -40,7 +41,8 @@ class Pane {
   get stack() { return this.view.series === null ? null : this.viewer.data.series[this.view.series]; }
   get stored() { return this.image && store.get(this.image.url); }
   get size() { return [this.frame.clientWidth, this.frame.clientHeight]; }
-  get matrix() { return placement(this.image, this.view, ...this.size); }
+  get pose() { return { ...this.view, fit: this.viewer.sharedFit(this) }; }
+  get matrix() { return placement(this.image, this.pose, ...this.size); }
 
   /** The window that the picture is shown with now. */
   get window() {
@@ -60,7 +62,8 @@ class Pane {
   chooser() { // which series stands in this pane
     const options = this.viewer.data.series.map((series, i) => [String(i), series.title]);
     const list = select(options, String(this.view.series), "Series in this pane", (id) => {
-      Object.assign(this.view, freshView(+id, this.viewer.data.series[+id].start ?? 0));
+      const { viewer } = this, beside = viewer.panes.find((pane) => pane !== this);
+      Object.assign(this.view, viewer.begin(+id, beside?.view, viewer.look.linked));
       this.viewer.refetch();
     });
     list.classList.add("chooser");
@@ -223,8 +226,9 @@ class Pane {
     const said = this.noteWords(map, method);
     setText(this.note, said);
     this.note.hidden = !said;
-    this.note.classList.toggle("calm", this.spec.calm || (this.spec.slot !== null && !map)); // waiting is nothing to warn of
-    this.note.classList.toggle("alone", !image || store.fault(image.url) !== null);
+    const loading = image && !this.stored && store.fault(image.url) === null;
+    this.note.classList.toggle("calm", this.spec.calm || (loading && !store.down) || (this.spec.slot !== null && !map)); // waiting is nothing to warn of
+    this.note.classList.toggle("alone", !this.stored);
   }
 
   outlined(map) { // the size of what the outline of the map surrounds
@@ -260,11 +264,27 @@ class Pane {
     return out.join("\n");
   }
 
+  /** Words for an image that is on its way; nothing in the first moments. */
+  coming() {
+    const { image, stack, view, viewer } = this;
+    if (!image || this.stored) {
+      this.since = null;
+      return "";
+    }
+    this.since ??= performance.now();
+    this.timer ??= setTimeout(() => { this.timer = null; viewer.later(); }, SOON);
+    if (performance.now() - this.since < SOON - 5) return "";
+    if (store.down) return "Waiting for the connection";
+    return stack?.count > 1 ? `Loading image ${view.slice + 1}` : "Loading the image";
+  }
+
   noteWords(map, method) {
     const { viewer, spec, image } = this, { look, data } = viewer;
     const fault = image ? store.fault(image.url) : null;
     if (fault !== null) return fault || data.words.lost;
     if (viewer.lost) return data.words.lost;
+    const coming = this.coming();
+    if (coming) return coming;
     if (!image) return spec.note;
     if (data.words.answered && !viewer.answered(this)) return data.words.answered;
     if (spec.slot !== null && !map) return method?.waiting ?? "";

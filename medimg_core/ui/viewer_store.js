@@ -9,6 +9,7 @@ const store = {
   entries: new Map(), // url -> { state: "wanted" | "ready" | "failed", data, said, ready }; oldest use first
   bytes: 0,
   owner: null,
+  down: false, // whether the last request met no server
   session: "", // the secret of this browser session; it travels in a header, never in a url
 
   /** The bytes of a url as a typed array, if they are here. */
@@ -48,8 +49,10 @@ const store = {
       let answer;
       try {
         answer = await fetch(url, { cache: "no-store", credentials: "same-origin", headers: { "X-Medimg-Session": this.session } });
+        this.down = false;
         if (answer.ok) return await answer.arrayBuffer();
       } catch (error) { // no answer at all: the connection is down
+        this.down = true;
         if (turn >= PATIENCE.length) throw error;
         await new Promise((go) => setTimeout(go, PATIENCE[turn]));
         continue;

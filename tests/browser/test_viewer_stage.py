@@ -200,6 +200,61 @@ def test_a_connection_that_drops_while_scrolling_comes_back(bench: Bench, tokens
     )
 
 
+SLOW = """([part, ms, status]) => { const real = window.fetch;
+  window.fetch = (url, how) => url.includes(part) ? new Promise(go => setTimeout(() =>
+    status ? go(new Response('Broken.', { status })) : real(url, how).then(go), ms)) : real(url, how); }"""
+
+
+def test_an_image_on_its_way_says_so(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(i) for i in range(4)]
+    late = stack_films(images, tokens)[2]["url"].rsplit("/", 1)[1]
+    bench.page.evaluate(SLOW, [late, 2500, 0])
+    show(bench, tokens, images)
+    note = bench.page.locator(".note")
+    assert not note.is_visible()
+    press(bench, "PageDown", "PageDown")
+    assert not note.is_visible()
+    note.get_by_text("Loading image 3", exact=True).wait_for(timeout=2000)
+    note.wait_for(state="hidden")
+    bench.page.mouse.move(*bench.place(0.5, 0.5))
+    assert ": 2 HU" in bench.corner(3)
+
+
+def test_a_lost_connection_is_said_while_it_is_waited_for(bench: Bench, tokens: Tokens) -> None:
+    bench.down = True
+    show(bench, tokens, [ct(0)], wait=False)
+    bench.page.get_by_text("Waiting for the connection", exact=True).wait_for(timeout=5000)
+    bench.down = False
+    bench.ready()
+    assert not bench.page.locator(".note").is_visible()
+
+
+def test_the_cine_never_leaps(bench: Bench, tokens: Tokens) -> None:
+    images = [ct(i) for i in range(12)]
+    late = stack_films(images, tokens)[2]["url"].rsplit("/", 1)[1]
+    bench.page.evaluate(SLOW, [late, 2000, 503])
+    show(bench, tokens, images)
+    bench.page.evaluate(
+        """() => { window.seen = []; const corner = document.querySelector('section').shadowRoot.querySelector('.c2');
+          const note = () => window.seen.push(+corner.textContent.match(/image (\\d+)/)[1]);
+          new MutationObserver(note).observe(corner, { childList: true, characterData: true, subtree: true }); }"""
+    )
+    press(bench, " ")
+    bench.page.wait_for_function("() => window.seen.length > 6")
+    press(bench, " ")
+    assert bench.page.evaluate("window.seen")[:7] == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_cine_ends_with_its_pane(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(6)], [ct(i, seed=50) for i in range(6)], layout="1x2")
+    bench.page.locator(".frame").nth(1).focus()
+    press_here(bench, " ")
+    assert bench.page.get_by_role("button", name="Stop").count() == 1
+    bench.page.get_by_label("Panes", exact=True).select_option("1x1")
+    bench.ready()
+    bench.page.get_by_role("button", name="Play").wait_for()
+
+
 # ---- measurements -----------------------------------------------------------------------------------------------
 def test_a_known_length_is_measured_to_half_a_percent(bench: Bench, tokens: Tokens) -> None:
     show(bench, tokens, [ct(0, shape=(512, 512))])
@@ -370,6 +425,58 @@ def test_two_panes_scroll_zoom_and_window_together(bench: Bench, tokens: Tokens)
     assert bench.corner(2, 0).startswith("image 4 of 8")
     assert bench.corner(2, 1).startswith("image 5 of 16")
     assert bench.corner(1, 1) == "window −600 / 1500\nzoom 1.3"
+
+
+def scale_bar(bench: Bench, pane: int) -> float:
+    """Screen pixels for a millimetre, from the scale bar: a light line eight pixels above the lower edge."""
+    box = bench.page.locator("canvas.draw").nth(pane)
+    found: Any = box.evaluate(
+        """c => { const row = [...c.getContext('2d').getImageData(0, c.height - 8, c.width, 1).data];
+          return row.filter((v, i) => i % 4 === 0 && v === 211).length; }"""
+    )
+    return float(found)
+
+
+def test_linked_panes_show_a_millimetre_alike(bench: Bench, tokens: Tokens) -> None:
+    def dark(mm: float) -> Image:
+        known = Spacing(mm, mm, "PixelSpacing") if mm else None
+        return Image(np.zeros((256, 256), np.float32), "MONOCHROME2", f"dark-{mm}", spacing=known)
+
+    show(bench, tokens, [dark(0.7)], [dark(1.1)], layout="1x2")
+    assert scale_bar(bench, 0) == pytest.approx(scale_bar(bench, 1), abs=1)
+    press(bench, "+", "+")
+    assert scale_bar(bench, 0) == pytest.approx(scale_bar(bench, 1), abs=1)
+    bench.page.get_by_role("button", name="Linked").click()
+    press(bench, "0")
+    bench.page.locator(".frame").nth(1).focus()
+    press_here(bench, "0")
+    assert abs(scale_bar(bench, 0) - scale_bar(bench, 1)) > 10  # each fills its own pane again
+    show(bench, tokens, [dark(0.7)], [dark(0)], layout="1x2", key="without")
+    fits = [bench.page.locator(".frame").nth(i).bounding_box() for i in (0, 1)]
+    assert fits[0]["width"] == pytest.approx(fits[1]["width"], abs=1)  # type: ignore[index]
+    assert scale_bar(bench, 0) > 0
+
+
+def press_here(bench: Bench, key: str) -> None:
+    bench.page.keyboard.press(key)
+    bench.settle()
+
+
+def test_a_linked_pane_begins_where_the_first_one_stands(bench: Bench, tokens: Tokens) -> None:
+    current, prior = [ct(i) for i in range(8)], [ct(i, seed=90, step=2.0) for i in range(16)]
+    show(bench, tokens, current, prior)
+    press(bench, "PageDown", "PageDown", "PageDown", "r", "+")
+    bench.page.get_by_label("Panes", exact=True).select_option("1x2")
+    bench.ready()
+    assert bench.corner(2, 1).startswith("image 7 of 16, 12.0 mm")
+    assert "zoom 1.3" in bench.corner(1, 1)
+    bench.page.get_by_label("Series in this pane").nth(1).select_option("0")
+    bench.ready()
+    assert bench.corner(2, 1).startswith("image 4 of 8, 12.0 mm")
+    bench.page.get_by_role("button", name="Linked").click()
+    bench.page.get_by_label("Series in this pane").nth(1).select_option("1")
+    bench.ready()
+    assert bench.corner(2, 1).startswith("image 1 of 16")
 
 
 @pytest.mark.parametrize(("shape", "side_by_side"), [((64, 128), False), ((128, 64), True)])
