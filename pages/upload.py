@@ -10,7 +10,7 @@ import streamlit as st
 from medimg_core.ui import choose, demo, dropping, session, study, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, html, rows_html
+from medimg_core.ui.panel import Panel, Row, html, rows_html
 from medimg_core.ui.reading import read, upload_panel
 from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import black, preview
@@ -77,8 +77,8 @@ def all_images(case: session.Case) -> None:
     st.html(study.table(case, space.lines))
 
 
-def answer(case: session.Case | None) -> None:
-    """What was read, and the way to the diagnosis."""
+def answer(case: session.Case | None, measured: tuple[Row, ...]) -> None:
+    """What was read and measured, and the way to the diagnosis."""
     if case is None:
         st.html(html(Panel("none", words.NOTHING_OPEN, words.WELCOME)))
         return
@@ -96,7 +96,9 @@ def answer(case: session.Case | None) -> None:
         if several:
             all_images(case)
     if several:
-        st.html(rows_html(upload_panel(case, routed_rows(case.image, case.model)).rows))
+        st.html(rows_html((*measured, *upload_panel(case, routed_rows(case.image, case.model)).rows)))
+    elif measured:
+        st.html(rows_html(measured))
 
 
 def demo_strip() -> None:
@@ -129,7 +131,7 @@ def demo_group(known: tuple[str, ...]) -> str | None:
 
 
 with page(patient=True):
-    opened = session.current()
+    opened, measured = session.current(), ()
     with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap="small"):
         with st.container(key="drop", height="stretch"):
             take_files()
@@ -137,8 +139,8 @@ with page(patient=True):
             if opened is None:
                 black("preview", words.NO_PICTURE, calm=True)
             else:
-                preview(opened, "preview")
+                measured = preview(opened, "preview")
         with st.container(key="answer", height="stretch"):
-            answer(opened)
+            answer(opened, measured)
     demo_strip()
     footer(words.NOTHING_LEAVES)

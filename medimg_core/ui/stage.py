@@ -33,6 +33,8 @@ from medimg_core.workflows.find import Found
 # Columns over rows from which images show larger so, on the stage of 1280 x 800 (812 x 668); much the same on others.
 _BELOW_FROM = 1.3
 _SQUARE_FROM = 0.65
+_OTHERS = 6
+"""Images beside the answered one whose measurements the panel lists."""
 
 
 def films(images: Sequence[Image]) -> list[dict[str, Any]]:
@@ -53,7 +55,7 @@ def _encoding(image: Image) -> pixels.Encoding:
 def preview(case: Case, name: str) -> tuple[Row, ...]:
     """The chosen image, with all images of its patient to scroll through and compare, without a map.
 
-    Returns the panel's row about what the reader measured on the chosen image.
+    Returns the panel's rows about what the reader measured.
     """
     image, chosen = case.image, case.series
     if image is None or chosen is None:
@@ -66,7 +68,9 @@ def preview(case: Case, name: str) -> tuple[Row, ...]:
     titles, kinds = [title for title, _ in named], service.known_kinds([one.images[0] for one in series])
     seen = viewer(Study(series), key=key, titles=titles, start=(place, within), kinds=kinds)
     images = [image for one in series for image in one.images]
-    return measured_rows(seen, images, sum(len(one.images) for one in series[:place]) + within)
+    firsts = [sum(len(one.images) for one in series[:at]) for at in range(len(series))]
+    stacks = [Stack(title, at, len(one.images)) for title, at, one in zip(titles, firsts, series, strict=True)]
+    return measured_rows(seen, images, firsts[place] + within, stacks)
 
 
 def _of_patient(case: Case) -> list[tuple[str, Series]]:
@@ -134,7 +138,7 @@ def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Fou
     place = "diagnosis" if alone else "beside"
     key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
     got = mount(key, films(images), [pane], stage, entries)
-    return _taken(case, got, images, image, finds) if alone else ()
+    return _taken(case, got, images, stacks, finds) if alone else ()
 
 
 def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...]:
@@ -154,14 +158,16 @@ def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...
     )
     pane = Pane(0, "The image with its outlines", series=0 if stacks else None)
     got = mount(f"outlines-{case.number}-{image.digest[:16]}", films(images), [pane], stage)
-    return _taken(case, got, images, image, finds)
+    return _taken(case, got, images, stacks, finds)
 
 
-def _taken(case: Case, got: Any, images: Sequence[Image], image: Image, finds: Sequence[Found]) -> tuple[Row, ...]:
-    seen = outlined.take(case, got, images, finds)
+def _taken(
+    case: Case, got: Any, images: Sequence[Image], stacks: Sequence[Stack], finds: Sequence[Found]
+) -> tuple[Row, ...]:
+    image, seen = images[0], outlined.take(case, got, images, finds)
     if service.waits_for_box(image, case):
         outlined.take_box(case, seen, images, image)
-    return (*measured_rows(seen, images, 0), *layers.rows(case, image))
+    return (*measured_rows(seen, images, 0, stacks[1:]), *layers.rows(case, image))
 
 
 def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:
@@ -186,10 +192,29 @@ def _told_of(case: Case, stacks: Sequence[Stack]) -> str:
     return words.numbered(stacks[index].title, case.chosen - case.start, len(series.images), len(stacks) > 2)
 
 
-def measured_rows(seen: Viewed, images: Sequence[Image], index: int) -> tuple[Row, ...]:
-    """The panel's row about what the reader measured on one of the images."""
-    said = measured.line(seen.annotations, images, index)
-    return (("Measured", said),) if said else ()
+def measured_rows(seen: Viewed, images: Sequence[Image], index: int, stacks: Sequence[Stack] = ()) -> tuple[Row, ...]:
+    """The panel's rows about what the reader measured: on one of the images, then on others under their number.
+
+    Args:
+        stacks: the series among the images; without them images are counted as they come.
+    """
+    same = _same(images, images[index])
+    own = [said for at in same if (said := measured.line(seen.annotations, images, at))]
+    others = sorted({mark.image for mark in seen.annotations}.difference(same))
+    rows = [
+        (f"On {_numbered(at, len(images), stacks)}", measured.line(seen.annotations, images, at))
+        for at in others[:_OTHERS]
+    ]
+    more = [("Measured", f"{len(others) - _OTHERS} more images")] if len(others) > _OTHERS else []
+    return (*([("Measured", "; ".join(own))] if own else []), *rows, *more)
+
+
+def _numbered(at: int, count: int, stacks: Sequence[Stack]) -> str:
+    several = [stack for stack in stacks if stack.first <= at < stack.first + stack.count]
+    if not several:
+        return words.numbered("", at, count, several=False)
+    stack = several[-1]
+    return words.numbered(stack.title, at - stack.first, stack.count, len({one.title for one in stacks}) > 1)
 
 
 def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:

@@ -44,7 +44,8 @@ class Viewer {
   fresh() {
     const { data } = this;
     const panes = [];
-    for (const { series } of data.panes) panes.push(this.begin(series, panes[0], true));
+    const first = (series) => data.series[series]?.first; // stacks of the same images begin apart on purpose: two phases
+    for (const { series } of data.panes) panes.push(this.begin(series, panes[0], first(series) !== first(panes[0]?.series)));
     return {
       panes, active: 0, linked: true, layout: data.layout, tool: "window", marks: [], chosen: null, invert: false, regions: true,
       map: data.shown, opacity: data.opacity, threshold: data.threshold, pick: data.picker?.value ?? null, slots: data.slots ?? [],

@@ -2,7 +2,7 @@
 
 class Cine {
   constructor(viewer, pane) {
-    Object.assign(this, { viewer, index: pane.index, last: 0, asked: false });
+    Object.assign(this, { viewer, index: pane.index, last: 0, asked: false, given: null });
     requestAnimationFrame((now) => this.tick(now));
   }
 
@@ -23,16 +23,14 @@ class Cine {
 
   step(pane) {
     const { viewer } = this, { view, stack } = pane, was = view.slice, on = was + 1 < stack.count ? 1 : -was;
-    const next = stack.first + was + on;
-    if (store.get(viewer.data.images[next].url)) {
-      viewer.scroll(pane, on);
+    const next = stack.first + was + on, given = this.given === next;
+    this.given = null;
+    if (given || store.get(viewer.data.images[next].url)) {
+      viewer.scroll(pane, on); // always from a tick, so that it is drawn before the next one
       return;
     }
     this.asked = true; // one request at a time, then one step, whether it came or not
-    const go = () => {
-      this.asked = false;
-      if (viewer.cine === this && viewer.panes[this.index] === pane && pane.stack === stack && view.slice === was) viewer.scroll(pane, on);
-    };
+    const go = () => Object.assign(this, { asked: false, last: 0, given: next });
     viewer.need(next).then(go, go);
   }
 }

@@ -502,6 +502,23 @@ def test_four_panes_and_a_chosen_series(bench: Bench, tokens: Tokens) -> None:
     assert "of 4" in bench.corner(2, 2)
 
 
+def test_every_tool_is_in_reach_on_a_narrow_stage(bench: Bench, tokens: Tokens) -> None:
+    bench.page.set_viewport_size({"width": 440, "height": 560})  # the stage of Upload at 1280 x 800
+    show(bench, tokens, [ct(i) for i in range(3)], [ct(i, seed=50) for i in range(3)])
+    strip = bench.page.get_by_role("toolbar", name="Tools")
+    for tool in strip.get_by_role("button").all():
+        box = tool.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 440
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        hit = "([x, y]) => document.querySelector('section').shadowRoot.elementFromPoint(x, y).textContent"
+        assert bench.page.evaluate(hit, [x, y]) == tool.inner_text()
+    frame = bench.page.locator(".frame").bounding_box()
+    assert frame
+    assert frame["height"] > 350
+
+
 # ---- odd images -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(1, 1), (1, 20000), (20000, 1)])
 def test_odd_shapes_are_shown(bench: Bench, tokens: Tokens, shape: tuple[int, int]) -> None:

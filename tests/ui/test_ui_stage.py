@@ -7,6 +7,7 @@ import pytest
 
 from medimg_core.types import Image, PatientHeader, Series, Study
 from medimg_core.ui import stage, words
+from medimg_core.ui.drawn import Annotation, Viewed
 from medimg_core.ui.session import Case
 
 
@@ -56,6 +57,19 @@ def test_an_answer_says_which_image_it_belongs_to() -> None:
     alone = case(BERT, ANNA, BERT, chosen=1)
     said = words.answered(stage._told_of(alone, stage.beside_film(alone, alone.study.images[1])[1]), mapped=True)
     assert said == "Answer and map belong to image 1 of 2"
+
+
+def test_measurements_on_other_images_come_with_their_number() -> None:
+    opened = case(ANNA, ANNA, BERT, chosen=2)
+    images, stacks = stage.beside_film(opened, opened.study.images[2])
+    seen = Viewed(tuple(Annotation("length", at, ((0, 0), (3, 0))) for at in (0, 1, 2, 3)))
+    assert stage.measured_rows(seen, images, 0, stacks[1:]) == (
+        ("Measured", "length **3 px**; length **3 px**"),  # on the film, and on the same in its series
+        ("On 1 CR chest", "length **3 px**"),
+        ("On image 1 of 2 in 2 Image 2", "length **3 px**"),
+    )
+    alone = stage.measured_rows(seen, [image(name) for name in "abcd"], 1)
+    assert [title for title, _ in alone] == ["Measured", "On image 1 of 4", "On image 3 of 4", "On image 4 of 4"]
 
 
 def test_a_film_alone_needs_no_choice() -> None:
