@@ -131,7 +131,8 @@ def demo_group(known: tuple[str, ...]) -> str | None:
 
 
 with page(patient=True):
-    opened, measured = session.current(), ()
+    opened = session.current()
+    measured: tuple[Row, ...] = ()
     with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap="small"):
         with st.container(key="drop", height="stretch"):
             take_files()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -130,6 +131,13 @@ def test_two_fingers_zoom_about_the_place_between_them(bench: Bench, tokens: Tok
     touch(bench, [(-50, 0), (50, 0)], [(-75, 0), (75, 0)], [(-100, 0), (100, 0)])
     assert "zoom 2.0" in bench.corner(1)
     assert bench.corner(1).startswith("window 40 / 400")  # the first finger alone would have changed it
+
+
+def test_a_lifted_finger_ends_the_pinch(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(0)])
+    touch(bench, [(-50, 0), (50, 0)], [(-75, 0), (75, 0)], [(-75, 0)], [(-20, 60)], [(40, 120)])
+    # The finger that stayed changes nothing: no window, and a distance to no other finger is no zoom.
+    assert re.fullmatch(r"window 40 / 400\nzoom 1\.[2-5]", bench.corner(1))
 
 
 def test_a_finger_measures(bench: Bench, tokens: Tokens) -> None:
