@@ -9,7 +9,7 @@ from medimg_core.catalog import ModelCard
 from medimg_core.explain import Verdict
 from medimg_core.inference import gate
 from medimg_core.types import Image, Interval
-from medimg_core.ui import forms, naming, palette, who, words
+from medimg_core.ui import forms, naming, numerals, palette, who, words
 from medimg_core.ui.naming import condition, names
 from medimg_core.ui.panel import Bar, Figure, Figures, Panel, Row
 from medimg_core.ui.viewer import Layer
@@ -125,7 +125,7 @@ def summary(answer: Answer) -> str:
     if answer.state == "refused":
         return "not analysed"
     p = answer.probability
-    said = f"{names(answer.card)[answer.target]}, {words.percent(p.value)} ({words.bare_range(p.low, p.high)})"
+    said = f"{names(answer.card)[answer.target]}, {numerals.percent(p.value)} ({numerals.bare_range(p.low, p.high)})"
     note = {"doubtful": "not sure: ", "unfit": "not fit for use: "}.get(answer.state, "")
     return note + said
 
@@ -288,7 +288,7 @@ def _figures(answer: Answer) -> str | Figures:
     assumed = "" if found.known or len(card.populations) == 1 else " · assumed: age and view are not known"
     title = words.capitalised(found.population.title)
     more = forms.called(card, decision, found.figures, naming.noun(card)) if decision else ""
-    return Figures(f"{title} · test set, {words.counted(found.figures.n)}{assumed}", figures, more)
+    return Figures(f"{title} · test set, {numerals.counted(found.figures.n)}{assumed}", figures, more)
 
 
 def _evidence(answer: Answer) -> str:

@@ -8,9 +8,10 @@ from medimg_core.catalog import ModelCard
 from medimg_core.inference import gate
 from medimg_core.inference.places import LEAST
 from medimg_core.types import GateVerdict, Region
-from medimg_core.ui import naming, quantities, words
+from medimg_core.ui import naming, numerals, quantities, words
+from medimg_core.ui.numerals import counted, figure
 from medimg_core.ui.panel import Panel, Row, Table
-from medimg_core.ui.words import capitalised, counted, figure
+from medimg_core.ui.words import capitalised
 from medimg_core.workflows.find import Found
 from medimg_core.workflows.route import accepted
 
@@ -76,7 +77,7 @@ def boxed(found: Found) -> str:
         names = [naming.lower(structure.title) for structure in found.places.structures]
         return f"No {naming.either(names)} was boxed."
     kinds = dict.fromkeys(naming.lower(title_of(found, region)) for region in found.shown)
-    return f"{capitalised(words.plural(len(found.shown), 'box', 'boxes'))}: {_listed(list(kinds))}."
+    return f"{capitalised(numerals.plural(len(found.shown), 'box', 'boxes'))}: {_listed(list(kinds))}."
 
 
 def summary(found: Found) -> str:
@@ -132,11 +133,11 @@ def rating(found: Found) -> Table:
     said, names = found.prediction, naming.titles(found.card)
     top = max(said.scores, key=lambda name: said.scores[name])
     lines = tuple(
-        (names[name], f"{'**' if name == top else ''}{words.percent(share)}{'**' if name == top else ''}")
+        (names[name], f"{'**' if name == top else ''}{numerals.percent(share)}{'**' if name == top else ''}")
         for name, share in said.scores.items()
     )
     spread = said.interval
-    more = [f"{names[top]}: 95 % interval {words.percent_range(spread.low, spread.high)}."] if spread else []
+    more = [f"{names[top]}: 95 % interval {numerals.percent_range(spread.low, spread.high)}."] if spread else []
     return Table(lines, more=(*more, "A rating of looks by radiologists, no pathology."))
 
 
@@ -190,7 +191,9 @@ def quality(found: Found) -> Table | None:
         measured = f"{_dice(test.value)} ({_dice(test.low)}\u2060–\u2060{_dice(test.high)})" if test else "not measured"
         lines_.append((structure.title, expected, measured))
     where = f"on test, {counted(figures.n)}" if figures else "on test"
-    more = (f"Test set: {figures.title}, {words.plural(figures.patients, 'patient', 'patients')}.",) if figures else ()
+    more = (
+        (f"Test set: {figures.title}, {numerals.plural(figures.patients, 'patient', 'patients')}.",) if figures else ()
+    )
     return Table(tuple(lines_), ("Dice", "expected here", where), more)
 
 

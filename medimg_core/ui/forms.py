@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from medimg_core.catalog import ModelCard, StatementCard
 from medimg_core.types import Interval, Statement
 from medimg_core.ui import naming
-from medimg_core.ui.words import bare_range, capitalised, counted, figure, figure_range, percent
+from medimg_core.ui.numerals import bare_range, counted, figure, figure_range, percent
+from medimg_core.ui.words import capitalised
 from medimg_core.workflows.diagnose import TestFigures, Undecided
 
 

@@ -18,6 +18,7 @@ from medimg_core.ui import (
     layers,
     measuring,
     naming,
+    numerals,
     outlined,
     quantities,
     regions,
@@ -207,7 +208,7 @@ def _measurements(clip: Clip, pair: tuple[Found, Found]) -> Table:
     if error is not None:
         spread = f"{error.mae.low:.1f}\u2060–\u2060{error.mae.high:.1f}"
         more.append(
-            f"On test the fraction was off by {error.mae.value:.1f} points ({spread}, {words.counted(error.n)})."
+            f"On test the fraction was off by {error.mae.value:.1f} points ({spread}, {numerals.counted(error.n)})."
         )
     corrected = [one for one in pair if one.corrected]
     more += [f"{findings.corrected_words(corrected[0])} {findings.NO_INTERVAL}"] if corrected else []
@@ -222,7 +223,7 @@ def _quality(pair: tuple[Found, Found]) -> Table:
         test = figures.structures.get(structure.id) if figures else None
         measured = f"{test.value:.3f} ({test.low:.3f}\u2060–\u2060{test.high:.3f})" if test else "not measured"
         lines.append((structure.title, *cells, measured))
-    n = f"on test, {words.counted(figures.n)}" if figures else "on test"
+    n = f"on test, {numerals.counted(figures.n)}" if figures else "on test"
     return Table(tuple(lines), ("Dice", "ED", "ES", n))
 
 

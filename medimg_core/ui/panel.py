@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from medimg_core.types import Interval, OperatingPoint
-from medimg_core.ui import words
+from medimg_core.ui import numerals, words
 
 _LABELS = {"rule_out": "rule out", "balanced": "balanced", "rule_in": "rule in"}
 _CLOSEST = 0.15
@@ -123,8 +123,8 @@ def _rows(rows: tuple[Row, ...]) -> str:
 def _number(number: Interval, condition: str) -> str:
     text = f"probability of {escape(condition)}"
     if number.low < number.high:
-        text += f", 95\u00a0% interval {words.percent_range(number.low, number.high)}"
-    return f"<div class='mi-prob'><strong>{escape(words.percent(number.value))}</strong><span>{text}</span></div>"
+        text += f", 95\u00a0% interval {numerals.percent_range(number.low, number.high)}"
+    return f"<div class='mi-prob'><strong>{escape(numerals.percent(number.value))}</strong><span>{text}</span></div>"
 
 
 def bars(shown: tuple[Bar, ...]) -> str:
@@ -136,12 +136,12 @@ def bars(shown: tuple[Bar, ...]) -> str:
 def _bar(bar: Bar) -> str:
     share = bar.share
     kind = " ".join(name for name, true in (("chosen", bar.chosen), ("inside", bar.inside)) if true)
-    spread = words.percent_range(share.low, share.high) if share.low < share.high else ""
+    spread = numerals.percent_range(share.low, share.high) if share.low < share.high else ""
     return (
         f"<div class='bar {kind}' role='row'><span role='cell'>{escape(bar.title)}</span>"
         f"<span class='track' role='presentation'><i style='width:{share.value:.1%}'></i>"
         f"<i class='range' style='left:{share.low:.1%};width:{share.high - share.low:.1%}'></i></span>"
-        f"<b role='cell'>{escape(words.percent(share.value))}</b><small role='cell'>{escape(spread)}</small></div>"
+        f"<b role='cell'>{escape(numerals.percent(share.value))}</b><small role='cell'>{escape(spread)}</small></div>"
     )
 
 
@@ -191,8 +191,8 @@ def _value(value: str | Figures | Table | Drawing) -> str:
     if isinstance(value, Table):
         return _table(value)
     cells = "".join(
-        f"<div><span>{escape(f.name)}</span><b>{words.figure(f.value.value)}</b>"
-        f"<span>{words.figure_range(f.value.low, f.value.high)}</span></div>"
+        f"<div><span>{escape(f.name)}</span><b>{numerals.figure(f.value.value)}</b>"
+        f"<span>{numerals.figure_range(f.value.low, f.value.high)}</span></div>"
         for f in value.figures
     )
     more = f"<div>{_rich(value.more)}</div>" if value.more else ""

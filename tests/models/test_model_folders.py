@@ -36,9 +36,9 @@ def test_the_keras_engine_keeps_it_too(folder: Path) -> None:
         check_places_golden(card, load(card, "keras", card.places.network), float16=False)
 
 
-def test_all_shipped_models_together_stay_below_100_mb() -> None:
+def test_all_shipped_models_together_stay_below_150_mb() -> None:
     files = [file for card in list_models(SHIPPED) for file in card.folder.iterdir()]
-    assert sum(file.stat().st_size for file in files) < 100 * 2**20
+    assert sum(file.stat().st_size for file in files) < 150 * 2**20
 
 
 def other_logits(folder: Path) -> None:

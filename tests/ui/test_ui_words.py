@@ -6,7 +6,7 @@ import pytest
 from medimg_core.catalog import ModelCard
 from medimg_core.explain import Verdict
 from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader, Spacing
-from medimg_core.ui import words
+from medimg_core.ui import numerals, words
 
 
 def image(**attributes: object) -> Image:
@@ -26,19 +26,19 @@ def image(**attributes: object) -> Image:
     ],
 )
 def test_percent_never_says_none_or_all(share: float, said: str) -> None:
-    assert words.percent(share) == said
+    assert numerals.percent(share) == said
 
 
 def test_a_range_whose_ends_read_the_same_is_said_once() -> None:
-    assert words.percent_range(0.764, 0.899) == "76\u2060–\u206090\u00a0%"
-    assert words.percent_range(0.9995, 1.0) == ">99.9\u00a0%"
-    assert words.percent_range(0.997, 0.9999) == "99.7\u2060–\u2060100\u00a0%"
-    assert words.percent_range(0.0001, 0.02) == "0\u2060–\u20602\u00a0%"
+    assert numerals.percent_range(0.764, 0.899) == "76\u2060–\u206090\u00a0%"
+    assert numerals.percent_range(0.9995, 1.0) == ">99.9\u00a0%"
+    assert numerals.percent_range(0.997, 0.9999) == "99.7\u2060–\u2060100\u00a0%"
+    assert numerals.percent_range(0.0001, 0.02) == "0\u2060–\u20602\u00a0%"
 
 
 def test_figures_have_a_real_minus_sign() -> None:
-    assert words.figure(-0.125) == "−0.12"
-    assert words.counted(1204) == "n\u00a01,204"
+    assert numerals.figure(-0.125) == "−0.12"
+    assert numerals.counted(1204) == "n\u00a01,204"
 
 
 def test_strip_shows_whose_image_it_is() -> None:
