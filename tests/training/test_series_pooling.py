@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medimg_core.catalog import Calibration
-from medimg_core.inference.series_network import forward
+from medimg_core.catalog import Calibration, open_model
+from medimg_core.inference.series_network import forward, read_weights
 from medimg_core.training.series.align import out_of_fold, principal
 from medimg_core.training.series.choose import baselines, compare, cross_validated, noisy_or, split
 from medimg_core.training.series.export import choose, write_card
@@ -135,3 +135,18 @@ def test_the_table_of_a_card_is_replaced(tmp_path: Path) -> None:
     assert "shift = 1.0" in text
     assert 'data = "x"' in text
     assert "whole_mm" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lung_ct_cancer", "brain_ct_haemorrhage"])
+def test_shipped_networks_agree_in_numpy_and_keras(name: str) -> None:
+    import keras
+
+    card = open_model(name)
+    model, weights = keras.models.load_model(card.folder / "series.keras"), read_weights(card)
+    inputs = len(weights["project_kernel"])
+    x = np.random.default_rng(0).gamma(1.0, 0.5, (1, 12, inputs)).astype(np.float32)
+    logits, shares = (np.asarray(part) for part in model.predict_on_batch([x, np.ones((1, 12), np.float32)]))
+    own, share = forward(x[0], weights)
+    np.testing.assert_allclose(own, logits[0], atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(share, shares[0], atol=1e-5)
