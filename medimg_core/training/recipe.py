@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from medimg_core.catalog import Form, form_of
 from medimg_core.errors import BadRequest
 from medimg_core.types import InputSpec, Window
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +175,18 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+    """Read a recipe of a model that answers; see `read_with`."""
+    return read_with(path, _recipe)
+
+
+def read_with(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+    """Read a recipe file by a function of its table.
 
     Raises:
         BadRequest: the file is missing, is no TOML, or has an unknown or missing field.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _recipe(raw)
+        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise BadRequest(f"There is no recipe {path.name!r} to be read.", "Check the path of the recipe.") from error
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medimg_core.errors import BadRequest
-from medimg_core.training.recipe import Augment, Network, Schedule
+from medimg_core.training.recipe import Augment, Network, Schedule, read_with
 from medimg_core.types import InputSpec, Window
 
 
@@ -122,21 +120,8 @@ class OutlineRecipe:
 
 
 def read_outline_recipe(path: Path) -> OutlineRecipe:
-    """Read a recipe.
-
-    Raises:
-        BadRequest: the file is missing, is no TOML, or has an unknown or missing field.
-    """
-    try:
-        return _recipe(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadRequest(f"There is no recipe {path.name!r} to be read.", "Check the path of the recipe.") from error
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        what = f"it lacks the entry {error}" if isinstance(error, KeyError) else str(error)
-        raise BadRequest(
-            f"The recipe {path.name!r} cannot be used: {what}.",
-            "Compare it with the recipes that come with the program.",
-        ) from error
+    """Read a recipe for outlines; see `training.recipe.read_with`."""
+    return read_with(path, _recipe)
 
 
 def _recipe(raw: dict[str, Any]) -> OutlineRecipe:
