@@ -184,10 +184,12 @@ def test_slices_get_their_neighbours_by_position() -> None:
     assert all(not beside for _, beside in with_neighbours(stream, [card]))
 
 
-def chamber(radius: float, index: int, frames: int = 1, file: str = "a.png") -> tuple[Opened, Answer]:
+def chamber(
+    radius: float, index: int, frames: int = 1, file: str = "a.png", score: float = 0.9
+) -> tuple[Opened, Answer]:
     rows, columns = np.mgrid[0:120, 0:120]
     ventricle = ((rows - 50) / (1.6 * radius)) ** 2 + ((columns - 60) / radius) ** 2 < 1
-    region = Region("outline", "left_ventricle", 0.9, mask=ventricle)
+    region = Region("outline", "left_ventricle", score, mask=ventricle)
     image = Image(np.zeros((120, 120), np.float32), "MONOCHROME2", f"{index}", spacing=Spacing(1.0, 1.0, "typed"))
     said = Prediction(read_card(TINY_OUTLINE).ref, {}, GateVerdict(True), population="drawn", regions=(region,))
     return Opened(file, index, image, frames, group="file 1" if frames > 1 else ""), Answer(said)
@@ -205,7 +207,7 @@ def told_hearts(frames: list[tuple[Opened, Answer]]) -> list[dict[str, Any]]:
 
 def test_two_frames_give_one_ejection_fraction() -> None:
     (said,) = told_hearts([chamber(16, 0, file="es.png"), chamber(20, 0, file="ed.png")])
-    assert (said["index"], said["status"], said["files"]) == (None, "ok", ["ed.png", "es.png"])
+    assert (said["index"], said["status"], said["files"]) == (None, "ok", ["es.png", "ed.png"])
     measured = {m["name"]: m for m in said["measurements"]}
     assert measured["ejection_fraction"]["value"] == pytest.approx(100 * (1 - 0.8**3), abs=2)
     assert measured["end_diastolic_volume"]["unit"] == "ml"
@@ -221,3 +223,9 @@ def test_a_cine_gives_one_ejection_fraction() -> None:
     assert said["frames"]["end_systole"]["index"] == 3
     assert said["frames"]["end_diastole"]["index"] in (0, 6)
     assert {m["name"] for m in said["measurements"]} >= {"ejection_fraction"}
+
+
+def test_an_outline_that_its_model_does_not_trust_gives_no_ejection_fraction() -> None:
+    (said,) = told_hearts([chamber(16, 0, file="es.png", score=0.3), chamber(20, 0, file="ed.png")])
+    assert (said["status"], said["measurements"]) == ("refused", [])
+    assert "Correct the outline of the left ventricle by hand" in said["reason"]

@@ -32,7 +32,7 @@ from medimg_core.ui.jobs import Job
 from medimg_core.ui.panel import Drawing, Panel, Row, Table, html, rows_html
 from medimg_core.ui.session import Case, Workspace
 from medimg_core.ui.viewer import LAYOUTS, Pane, Stack, Stage, mount
-from medimg_core.workflows.clip import Clip, heart_model, measure_clip, outline_clip, verdict
+from medimg_core.workflows.clip import Clip, heart_model, measure_clip, outline_clip, placed, verdict
 from medimg_core.workflows.find import Found
 
 _PATIENCE = 0.6
@@ -81,7 +81,7 @@ def show(case: Case, card: ModelCard, images: tuple[Image, ...], said: GateVerdi
     own = {digest: made for (digest, model), made in case.corrected.items() if model == card.name}
     stamp = tuple((digest, tuple((r.label, hash(r.polygon)) for r in made)) for digest, made in own.items())
     measured_key = ("measured", *key, images[0].spacing, images[-1].spacing, stamp)
-    clip = session.remember(measured_key, lambda: measure_clip(job.result, images, card, own))
+    clip = session.remember(measured_key, lambda: measure_clip(placed(job.result, images), card, own))
     with left:
         measured = _stage(case, clip, images, measured_key)
     panel = _panel(clip, said)

@@ -21,6 +21,7 @@ LOOKS = 7
 """Frames of a clip that the input check looks at, evenly spread: single frames of one view look unlike each other."""
 
 _SIMILAR = 0.01
+_NOTHING: Mapping[str, tuple[Region, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,21 +105,17 @@ def outline_clip(
 
 def measure_clip(
     frames: Sequence[Found | None],
-    images: Sequence[Image],
     card: ModelCard,
-    corrected: Mapping[str, tuple[Region, ...]],
+    corrected: Mapping[str, tuple[Region, ...]] = _NOTHING,
 ) -> Clip:
-    """The two phases and the ejection fraction, with the spacing that the images have now.
+    """The two phases and the ejection fraction, with the spacing that the images of the frames have.
 
     Args:
         corrected: digest of an image -> the reader's regions on it.
     """
-    shown = [
-        None if one is None else correct(replace(one, image=image), corrected.get(image.digest, ()))
-        for one, image in zip(frames, images, strict=True)
-    ]
+    shown = [None if one is None else correct(one, corrected.get(one.image.digest, ())) for one in frames]
     areas = tuple(_area(one) for one in shown)
-    phases = pick_frames(areas) if len(images) != 2 else _larger_first(areas)
+    phases = pick_frames(areas) if len(frames) != 2 else _larger_first(areas)
     doubts = list(phases.doubts) if phases is not None else ["Fewer than two frames show a left ventricle."]
     unusable = sum(one is None for one in shown)
     if unusable:
@@ -137,6 +134,11 @@ def measure_clip(
         return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
     told = ejection_fraction(pair[0].trusted, pair[1].trusted, pair[0].image, _errors(card, *pair))
     return replace(clip, frames=tuple(shown), ejection=told, doubts=(*doubts, *told.doubts))
+
+
+def placed(frames: Sequence[Found | None], images: Sequence[Image]) -> tuple[Found | None, ...]:
+    """What was found, on the images as they are now: a reader may have typed a spacing since."""
+    return tuple(one and replace(one, image=image) for one, image in zip(frames, images, strict=True))
 
 
 def as_series(images: Sequence[Image]) -> Series:

@@ -13,7 +13,7 @@ from medimg_core.catalog import ModelCard, read_card
 from medimg_core.errors import BadRequest
 from medimg_core.types import GateVerdict, Image, Prediction, Region, Spacing
 from medimg_core.workflows import clip as module
-from medimg_core.workflows.clip import heart_model, measure_clip, outline_clip, verdict
+from medimg_core.workflows.clip import heart_model, measure_clip, outline_clip, placed, verdict
 from medimg_core.workflows.find import Found
 from model_folder import TINY_OUTLINE
 
@@ -45,8 +45,8 @@ def frames(card: ModelCard, spacing: Spacing | None = None) -> tuple[list[Found 
 
 
 def test_the_curve_gives_both_phases_and_the_fraction(card: ModelCard) -> None:
-    found, images = frames(card, Spacing(1.0, 1.0, "UltrasoundRegion"))
-    clip = measure_clip(found, images, card, {})
+    found, _ = frames(card, Spacing(1.0, 1.0, "UltrasoundRegion"))
+    clip = measure_clip(found, card)
     assert clip.phases is not None
     assert clip.phases.end_systole in (3, 4)
     assert clip.chosen is not None
@@ -57,10 +57,10 @@ def test_the_curve_gives_both_phases_and_the_fraction(card: ModelCard) -> None:
 
 def test_a_correction_moves_the_fraction_and_takes_its_interval(card: ModelCard) -> None:
     found, images = frames(card)
-    before = measure_clip(found, images, card, {})
+    before = measure_clip(found, card)
     assert before.phases is not None
     own = {images[before.phases.end_systole].digest: (disc(16.0),)}
-    after = measure_clip(found, images, card, own)
+    after = measure_clip(found, card, own)
     assert after.measurements[0].value > before.measurements[0].value
     assert math.isnan(after.measurements[0].low)
     assert after.chosen is not None
@@ -68,29 +68,29 @@ def test_a_correction_moves_the_fraction_and_takes_its_interval(card: ModelCard)
 
 
 def test_frames_without_a_ventricle_are_doubts_and_then_no_answer(card: ModelCard) -> None:
-    found, images = frames(card)
+    found, _ = frames(card)
     some = [None if i in (1, 5, 6) else one for i, one in enumerate(found)]
-    clip = measure_clip(some, images, card, {})
+    clip = measure_clip(some, card)
     assert "3 of 9 frames could not be used." in clip.doubts
     assert any("No left ventricle was found in 3 of 9" in text for text in clip.doubts)
-    none = measure_clip([None] * 8 + [found[8]], images, card, {})
+    none = measure_clip([None] * 8 + [found[8]], card)
     assert (none.phases, none.chosen, none.measurements) == (None, None, ())
     assert "Fewer than two frames show a left ventricle." in none.doubts
 
 
 def test_two_frames_the_larger_is_end_diastole_and_alike_ones_are_said(card: ModelCard) -> None:
-    found, images = frames(card)
-    clip = measure_clip(found[4:6], images[4:6], card, {})
+    found, _ = frames(card)
+    clip = measure_clip(found[4:6], card)
     assert clip.phases is not None
     assert (clip.phases.end_diastole, clip.phases.end_systole) == (1, 0)
-    alike = measure_clip([found[0], found[7]], [images[0], images[7]], card, {})
+    alike = measure_clip([found[0], found[7]], card)
     assert any("almost alike" in text for text in alike.doubts)
 
 
 def test_frames_of_another_scale_give_no_fraction(card: ModelCard) -> None:
     found, images = frames(card)
     other = [images[0], replace(images[4], spacing=Spacing(0.5, 0.5, "typed"))]
-    clip = measure_clip([found[0], found[4]], other, card, {})
+    clip = measure_clip(placed([found[0], found[4]], other), card)
     assert clip.measurements == ()
     assert any("differ in size or scale" in text for text in clip.doubts)
 
@@ -139,9 +139,9 @@ def test_an_outline_that_is_expected_to_be_wrong_gives_no_fraction_until_it_is_c
         None if one is None else replace(one, prediction=replace(one.prediction, regions=(disc(radius, 0.1),)))
         for one, radius in zip(found, RADII, strict=True)
     ]
-    clip = measure_clip(poor, images, card, {})
+    clip = measure_clip(poor, card)
     assert clip.measurements == ()
     assert "Correct the outline of the left ventricle by hand to get the ejection fraction." in clip.doubts
     assert clip.phases is not None
     own = {images[i].digest: (disc(RADII[i], math.nan),) for i in (clip.phases.end_diastole, clip.phases.end_systole)}
-    assert measure_clip(poor, images, card, own).measurements
+    assert measure_clip(poor, card, own).measurements
