@@ -60,6 +60,8 @@ class BoxBatches(keras.utils.PyDataset):  # type: ignore[misc]
         rule = self._recipe.data
         grid = self._films.grids[i].astype(np.float32) / np.float32(255)
         x, boxes = augment_boxes(grid, self._films.boxes[i], self._recipe.augment, rng, rule.turned)
+        if rule.transposed and rng.random() < rule.transposed:
+            x, boxes = x.transpose(1, 0, 2), boxes[:, [1, 0, 3, 2]]
         # The grey statistics are those of the whole film, as when it is asked for an answer.
         x = to_input(x, self._recipe.input)
         if rule.crop:

@@ -23,6 +23,8 @@ class BoxData:
         crop: side in pixels of the squares that train, cut out of the film on the network's grid; 0 takes it whole.
         turned: what a box encloses when the film is rotated: its `corners` (never too small), or the `ellipse` in it
             (Kalra et al., ICCV 2021: nearer to what a reader would draw round a finding that does not fill its box).
+        transposed: share of the draws with rows and columns exchanged: with both flips every quarter turn, and unlike
+            other rotations exact for boxes. The grid must be square.
     """
 
     set: str
@@ -31,6 +33,7 @@ class BoxData:
     positive_share: float = 0.5
     crop: int = 0
     turned: str = "corners"
+    transposed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
