@@ -9,7 +9,7 @@ from medimg_core.catalog import ModelCard
 from medimg_core.explain import Verdict
 from medimg_core.inference import gate
 from medimg_core.types import Image, Interval
-from medimg_core.ui import forms, naming, numerals, palette, who, words
+from medimg_core.ui import chances, forms, naming, numerals, palette, who, words
 from medimg_core.ui.naming import condition, names
 from medimg_core.ui.panel import Bar, Figure, Figures, Panel, Row
 from medimg_core.ui.viewer import Layer
@@ -205,10 +205,10 @@ def _yes_no(answer: Answer) -> tuple[str, str]:
     name, noun = condition(card), naming.noun(card)
     if answer.state == "doubtful":
         inside = answer.found.prediction.prediction_set
-        said = words.undecided_sentence(inside, card.class_ids[card.positive], name, noun.one)
-        return said, words.undecided(p, population)
+        said = chances.undecided_sentence(inside, card.class_ids[card.positive], name, noun)
+        return said, chances.undecided(p, population)
     chosen = card.positive if answer.state == "positive" else 1 - card.positive
-    return card.classes[chosen].meaning, words.position(p, population)
+    return card.classes[chosen].meaning, chances.position(p, population)
 
 
 def _several(answer: Answer) -> tuple[str, str]:
@@ -222,8 +222,8 @@ def _several(answer: Answer) -> tuple[str, str]:
 def _meaning(answer: Answer) -> str:
     meant, noun = answer.found.of_hundred, naming.noun(answer.card).many
     if meant is None or answer.state == "unfit":
-        return words.not_of_hundred(condition(answer.card), noun)
-    return words.of_hundred(meant.count, condition(answer.card), meant.prevalence, noun)
+        return chances.not_of_hundred(condition(answer.card), noun)
+    return chances.of_hundred(meant.count, condition(answer.card), meant.prevalence, noun)
 
 
 def _rows(answer: Answer) -> list[Row]:
@@ -249,7 +249,7 @@ def _set(answer: Answer) -> str:
     figures = found.figures if answer.studied else None
     inside, coverage = found.prediction.prediction_set, figures.coverage if figures else None
     if card.form == "yes_no":
-        return words.prediction_set(inside, names(card), coverage)
+        return chances.prediction_set(inside, names(card), coverage, naming.noun(card))
     return forms.prediction_set(card, inside, coverage)
 
 

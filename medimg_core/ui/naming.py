@@ -16,11 +16,12 @@ class Noun:
     many: str
 
 
-FILM, SLICE, PICTURE, PHOTO = (
+FILM, SLICE, PICTURE, PHOTO, SERIES = (
     Noun("film", "films"),
     Noun("slice", "slices"),
     Noun("picture", "pictures"),
     Noun("photograph", "photographs"),
+    Noun("series", "series"),
 )
 
 _KINDS: Mapping[str, tuple[str, Noun]] = {

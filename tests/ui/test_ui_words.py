@@ -6,7 +6,7 @@ import pytest
 from medimg_core.catalog import ModelCard
 from medimg_core.explain import Verdict
 from medimg_core.types import GateVerdict, Image, Interval, Note, PatientHeader, Spacing
-from medimg_core.ui import numerals, words
+from medimg_core.ui import chances, numerals, words
 
 
 def image(**attributes: object) -> Image:
@@ -118,11 +118,11 @@ def test_unreadable_files_say_the_cause_first(cause: str, sentence: str, detail:
 def test_position_names_the_points_on_both_sides(tiny_model: ModelCard) -> None:
     population = tiny_model.populations[0]
     out, balanced, rule_in = (population.point(n).threshold for n in ("rule_out", "balanced", "rule_in"))
-    assert words.position(out / 2, population).startswith("Below the rule-out operating point")
-    assert words.position((out + balanced) / 2, population).startswith("Between rule-out")
-    assert "below rule-in" in words.position((balanced + rule_in) / 2, population)
-    assert "and above rule-in" in words.position((rule_in + 1) / 2, population)
-    assert words.undecided((out + rule_in) / 2, population).endswith("Read it without the model.")
+    assert chances.position(out / 2, population).startswith("Below the rule-out operating point")
+    assert chances.position((out + balanced) / 2, population).startswith("Between rule-out")
+    assert "below rule-in" in chances.position((balanced + rule_in) / 2, population)
+    assert "and above rule-in" in chances.position((rule_in + 1) / 2, population)
+    assert chances.undecided((out + rule_in) / 2, population).endswith("Read it without the model.")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_position_names_the_points_on_both_sides(tiny_model: ModelCard) -> None:
     ],
 )
 def test_undecided_agrees_with_the_prediction_set(inside: tuple[str, ...], said: str) -> None:
-    assert words.undecided_sentence(inside, "pneumonia", "pneumonia") == said
+    assert chances.undecided_sentence(inside, "pneumonia", "pneumonia") == said
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_undecided_agrees_with_the_prediction_set(inside: tuple[str, ...], said:
     [(84.2, "about 84 have"), (1.2, "about 1 has"), (0.3, "fewer than 1 has"), (99.8, "more than 99 have")],
 )
 def test_of_hundred_states_the_prevalence(count: float, said: str) -> None:
-    text = words.of_hundred(count, "pneumonia", 0.3)
+    text = chances.of_hundred(count, "pneumonia", 0.3)
     assert text == f"Of 100 such films with this score, {said} pneumonia, at a prevalence of 30\u00a0%."
 
 
@@ -152,11 +152,11 @@ NAMES = {"normal": "no pneumonia", "pneumonia": "pneumonia"}
 
 def test_prediction_set_of_one_two_and_none() -> None:
     coverage = Interval(0.91, 0.88, 0.94, 412)
-    one = words.prediction_set(("normal",), NAMES, coverage)
+    one = chances.prediction_set(("normal",), NAMES, coverage)
     assert one.startswith("**no pneumonia** only.")
     assert "91\u00a0% of such sets held the truth (n\u00a0412)" in one
-    assert "Neither can be left out" in words.prediction_set(("normal", "pneumonia"), NAMES, None)
-    assert words.prediction_set((), NAMES, None).startswith("**Neither**")
+    assert "Neither can be left out" in chances.prediction_set(("normal", "pneumonia"), NAMES, None)
+    assert chances.prediction_set((), NAMES, None).startswith("**Neither**")
 
 
 def test_weak_strong_and_no_evidence() -> None:
