@@ -64,6 +64,10 @@ class ShuffledHead:
         logits, gradient = self._call("input_gradient", x, weights)
         return logits, gradient
 
+    def places_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[Forward, FloatArray]:
+        """As the card's network: an outline does not pass through the head."""
+        return self._whole.places_gradient(x, weights)
+
     def _shuffle(self, kernel: FloatArray) -> FloatArray:
         return kernel[np.random.default_rng(self._seed).permutation(len(kernel))]
 

@@ -47,6 +47,8 @@ class KerasRuntime:
             ) from error
         image = tf.TensorSpec((1, *model.input.shape[1:]), tf.float32)
         weights = tf.TensorSpec((card.outputs,), tf.float32)
+        pixels = tf.TensorSpec((1, None, None, None), tf.float32)
+        self._places_gradient = tf.function(self._by_places, input_signature=[image, pixels])
         self._bytes = 4 * int(model.count_params())
         self._predict = tf.function(self._forward, input_signature=[image])
         self._cam_gradient = tf.function(self._by_features, input_signature=[image, weights])
@@ -76,6 +78,11 @@ class KerasRuntime:
         logits, gradient = self._input_gradient(x[None], weights)
         return _first(logits), _first(gradient)
 
+    def places_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[Forward, FloatArray]:
+        """Places and features, and the gradient of `sum(places * weights)` by the features; weights `[h, w, K]`."""
+        answer, gradient = self._places_gradient(x[None], weights[None])
+        return _as_forward(answer), _first(gradient)
+
     def _forward(self, x: Any) -> Any:
         return dict(self._network(x, training=False))
 
@@ -86,6 +93,15 @@ class KerasRuntime:
             tape.watch(x)
             answer = self._forward(x)
             score = tf.reduce_sum(answer["logits"] * weights)
+        return answer, tape.gradient(score, answer["features"])
+
+    def _by_places(self, x: Any, weights: Any) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            answer = self._forward(x)
+            score = tf.reduce_sum(answer["places"] * weights)
         return answer, tape.gradient(score, answer["features"])
 
     def _by_input(self, x: Any, weights: Any) -> Any:

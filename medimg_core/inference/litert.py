@@ -37,7 +37,13 @@ class _Interpreter:
 
     def run(self, signature: str, inputs: Mapping[str, FloatArray]) -> Mapping[str, NDArray[np.float32]]:
         if signature not in self.signatures:
-            self.signatures[signature] = self.interpreter.get_signature_runner(signature)
+            try:
+                self.signatures[signature] = self.interpreter.get_signature_runner(signature)
+            except ValueError as error:
+                raise ModelUnavailable(
+                    f"The file of this network was exported without the signature {signature}.",
+                    "Export it again; CONTRIBUTING says how.",
+                ) from error
         answer: Mapping[str, NDArray[np.float32]] = self.signatures[signature](**inputs)
         return answer
 
@@ -97,6 +103,11 @@ class LiteRTRuntime:
         """Logits and the gradient of `sum(logits * weights)` by the input."""
         answer = self._run("input_gradient", x=self._image(x), weights=self._weights(weights))
         return answer["logits"][0], answer["gradient"][0]
+
+    def places_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[Forward, FloatArray]:
+        """Places and features, and the gradient of `sum(places * weights)` by the features; weights `[h, w, K]`."""
+        answer = self._run("places_gradient", x=self._image(x), weights=np.ascontiguousarray(weights, np.float32)[None])
+        return _forward(answer), answer["gradient"][0]
 
     def _run(self, signature: str, **inputs: FloatArray) -> Mapping[str, NDArray[np.float32]]:
         with self._borrowed() as interpreter:

@@ -51,6 +51,12 @@ class Runtime(Protocol):
         """Logits `[K]` and the gradient with respect to the input, float32 `[H, W, C]`."""
         ...
 
+    def places_gradient(self, x: FloatArray, weights: FloatArray) -> tuple[Forward, FloatArray]:
+        """Of a network that outlines: places and features, and the gradient of `sum(places * weights)` with respect to
+        the feature maps, float32 `[h, w, C]`; `weights` is float32 of the shape of `Forward.places`.
+        """
+        ...
+
     @property
     def head(self) -> tuple[FloatArray, FloatArray] | None:
         """Kernel float32 `[C, K]` and bias `[K]` of a pooled head (from `head.npz`); None for any other head."""

@@ -1,9 +1,9 @@
-"""Gradients that convert to LiteRT: rules for three operations, written with built-in operations only.
+"""Gradients that convert to LiteRT: rules for some operations, written with built-in operations only.
 
-TensorFlow's own gradients of ReLU, max pooling and depthwise convolution are operations that LiteRT does not have
-(`ReluGrad`, `MaxPoolGrad`, `DepthwiseConv2dNativeBackpropInput`). Inside `convertible()` the graph is built with
-the rules below instead; everything else (convolution, dense, addition, mean, batch normalisation at inference)
-has a gradient that converts as it is. All shapes are static and the batch is one.
+TensorFlow's own gradients of ReLU, max pooling, depthwise convolution and bilinear enlarging are operations that LiteRT
+does not have (`ReluGrad`, `MaxPoolGrad`, `DepthwiseConv2dNativeBackpropInput`, `ResizeBilinearGrad`). Inside
+`convertible()` the graph is built with the rules below instead; everything else (convolution, dense, addition, mean,
+batch normalisation at inference) has a gradient that converts as it is. All shapes are static and the batch is one.
 
 Importing this module imports TensorFlow; `training.export` does so inside a function.
 """
@@ -84,6 +84,25 @@ def depthwise_conv(op: Operation, gradient: Tensor) -> tuple[Tensor, None]:
     return tf.nn.depthwise_conv2d(_pad_or_cut(z, pads), flipped, [1, 1, 1, 1], "VALID"), None
 
 
+def resize_bilinear(op: Operation, gradient: Tensor) -> tuple[Tensor, None]:
+    """Bilinear enlarging to twice the size between outer edges (`UpSampling2D(2, interpolation="bilinear")`).
+
+    Each value goes with 1/4, 3/4, 3/4, 1/4 into four neighbours along an axis, those beyond the edge into the last one:
+    the adjoint continues the gradient by one cell and is a depthwise convolution with these weights, stride 2.
+
+    Raises:
+        NotImplementedError: another factor, or other places of the pixel centres.
+    """
+    (_, height, width, channels), (_, rows, columns, _) = op.inputs[0].shape, gradient.shape
+    centres = op.get_attr("half_pixel_centers") and not op.get_attr("align_corners")
+    if (rows, columns) != (2 * height, 2 * width) or not centres:
+        raise NotImplementedError(f"enlarging {height} x {width} to {rows} x {columns} has no gradient for LiteRT")
+    line = tf.constant([0.25, 0.75, 0.75, 0.25], gradient.dtype)
+    kernel = tf.tile((line[:, None] * line[None, :])[:, :, None, None], [1, 1, channels, 1])
+    wide = tf.pad(gradient, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    return tf.nn.depthwise_conv2d(wide, kernel, [1, 2, 2, 1], "VALID"), None
+
+
 def _stuff_zeros(t: Tensor, stride: int) -> Tensor:
     """Put `stride - 1` zeros between neighbours of `[1, h, w, c]`, none after the last."""
     if stride == 1:
@@ -109,6 +128,7 @@ _RULES: dict[str, Callable[..., Any]] = {
     "Relu6": relu6,
     "MaxPool": max_pool,
     "DepthwiseConv2dNative": depthwise_conv,
+    "ResizeBilinear": resize_bilinear,
 }
 
 # TensorFlow keeps gradient rules by name for the life of the process.

@@ -21,6 +21,9 @@ FLOAT32 = 1e-3
 FLOAT16_MEAN, FLOAT16_DICE = 2e-3, 0.98
 """With 16-bit weights: largest mean difference of a probability, least Dice between both outlines of drawn blobs."""
 
+FLOAT32_COSINE, FLOAT16_COSINE = 0.9999, 0.99
+"""Least cosine between the gradient at the bottom and TensorFlow's; rounding puts single ReLUs beyond their kink."""
+
 FLOAT16_SCORE = 2e-3
 """With 16-bit weights: largest difference of the score of a box."""
 
@@ -106,6 +109,8 @@ def check_places_golden(card: ModelCard, runtime: Runtime, *, float16: bool) -> 
     actual = np.stack([_seen(runtime, x) for x in inputs])
     assert actual.shape == expected.shape
     assert np.isfinite(actual).all()
+    if places.kind == "outline":
+        check_places_gradient(card, runtime, float16=float16)
     if not float16:
         assert float(np.abs(actual - expected).max()) <= FLOAT32 * max(1.0, float(np.abs(expected).max()))
         return
@@ -116,6 +121,22 @@ def check_places_golden(card: ModelCard, runtime: Runtime, *, float16: bool) -> 
     assert float(np.abs(chances - wanted).mean()) <= FLOAT16_MEAN
     one, two = actual > 0, expected > 0
     assert 2 * float((one & two).sum()) >= FLOAT16_DICE * float(one.sum() + two.sum())
+
+
+def check_places_gradient(card: ModelCard, runtime: Runtime, *, float16: bool) -> None:
+    """The gradient at the bottom is TensorFlow's own, taken at the export over the pixels that were seen."""
+    places = _places(card)
+    with np.load(card.folder / golden_file(places)) as golden:
+        inputs, logits, expected = golden["inputs"], golden["places"], golden["places_gradient"]
+    for x, seen, wanted in zip(inputs, logits, expected, strict=True):
+        weights = (seen > 0 if (seen > 0).any() else np.ones_like(seen)).astype(np.float32)
+        forward, gradient = runtime.places_gradient(x, weights)
+        assert forward.places is not None
+        np.testing.assert_allclose(forward.places, _seen(runtime, x), atol=1e-3)
+        assert gradient.shape == forward.features.shape == wanted.shape
+        assert gradient.any()
+        lengths = float(np.linalg.norm(gradient) * np.linalg.norm(wanted))
+        assert float((gradient * wanted).sum()) / lengths > (FLOAT16_COSINE if float16 else FLOAT32_COSINE)
 
 
 def _seen(runtime: Runtime, x: FloatArray) -> FloatArray:

@@ -105,3 +105,21 @@ def test_a_depth_multiplier_says_that_it_cannot() -> None:
     k = np.ones((3, 3, 4, 2), np.float32)
     with pytest.raises(NotImplementedError, match="multiplier"):
         both(lambda t: tf.nn.depthwise_conv2d(t, k, [1, 1, 1, 1], "SAME"), (1, 8, 8, 4))
+
+
+@pytest.mark.parametrize("size", [(6, 6), (1, 1), (2, 5), (14, 11)])
+def test_bilinear_enlarging_is_the_adjoint(size: tuple[int, int]) -> None:
+    import keras
+
+    ours, theirs = both(keras.layers.UpSampling2D(2, interpolation="bilinear"), (1, *size, 3))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_another_enlarging_says_that_it_cannot() -> None:
+    import tensorflow as tf
+
+    for size in ((9, 9), (4, 6)):
+        with pytest.raises(NotImplementedError, match="enlarging 3 x 3"):
+            both(lambda t, size=size: tf.image.resize(t, size), (1, 3, 3, 2))
+    with pytest.raises(NotImplementedError, match="enlarging 3 x 3"):
+        both(lambda t: tf.compat.v1.image.resize_bilinear(t, (6, 6)), (1, 3, 3, 2))
