@@ -166,6 +166,9 @@ fit_for_use = true
 kind = "outline"
 network = "model"
 measure = "lesion"
+
+[places.fit_for_use]
+drawn = true
 """
     for number, name in enumerate(STRUCTURES, start=1):
         fitted = [round(float(v), 5) for v in quality.get(name, (0.0, 1.0))]

@@ -40,6 +40,7 @@ def test_models_name_structures_and_their_dice(capsys: pytest.CaptureFixture[str
     assert model["headline"]["low"] <= model["headline"]["value"] <= model["headline"]["high"]
     assert model["fit_for_use"] == {"drawn": True}
     assert model["places"]["measures"] == "lesion"
+    assert model["places"]["fit_for_use"] == {"drawn": True}
     assert main(["models"]) == 0
     told = capsys.readouterr().out
     assert "lungs/lesion; 64 x 64 px; Dice 0.99" in told
@@ -64,6 +65,7 @@ def test_predict_gives_regions_with_masks_and_measurements(tmp_path: Path, capsy
     (said,) = objects(capsys)
     assert (said["status"], said["decision"], said["scores"], said["prediction_set"]) == ("ok", None, {}, [])
     assert (said["population"], said["fit_for_use"]) == ("drawn", True)
+    assert said["places_fit_for_use"] is True
     truth = film_masks(1, 0.4)
     assert [region["label"] for region in said["regions"]] == ["lungs", "lesion"]
     for region in said["regions"]:

@@ -7,6 +7,7 @@ Opening a card reads TOML only; a network is loaded by `inference`, and its hash
 """
 
 from medimg_core.catalog.card import (
+    PLACES_FLOORS,
     Calibration,
     Form,
     ModelCard,
@@ -36,6 +37,7 @@ from medimg_core.catalog.parse import read_card
 __all__ = [
     "LICENCES",
     "NETWORK_FILES",
+    "PLACES_FLOORS",
     "Calibration",
     "Form",
     "ModelCard",

@@ -70,6 +70,10 @@ class Structure:
     truth: TruthRule = TruthRule()
 
 
+PLACES_FLOORS: Mapping[str, tuple[str, float]] = {"outline": ("dice", 0.70), "boxes": ("ap50", 0.40)}
+"""Kind of places -> the figure that stands for them, and the value below which they are not fit for use."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlacesCard:
     """How a model outlines or boxes.
@@ -85,7 +89,10 @@ class PlacesCard:
         exclusive: a pixel belongs to one structure at most.
         mirror: the mirrored image is looked at too, and both looks are averaged.
         answer_weight: of boxes, weight of the logit of the answer's probability in the score of each.
+        trust, suppress, vote: how boxes are read, chosen on val; see `inference.boxes.BoxRule`.
         errors: measurement -> `bias`, `sd`, `relative`: its error on val.
+        fit_for_use: population -> whether its figure reached `PLACES_FLOORS`; the answer has a mark of its own. What is
+            missing was not measured, and is not fit.
     """
 
     kind: Literal["outline", "boxes"]
@@ -98,7 +105,15 @@ class PlacesCard:
     exclusive: bool = False
     mirror: bool = False
     answer_weight: float = 0.0
+    trust: float = 0.5
+    suppress: float = 0.3
+    vote: float = 1.0
     errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fit_for_use: Mapping[str, bool] = field(default_factory=dict)
+
+    def fit_in(self, population: str | None) -> bool:
+        """Whether its outlines or boxes may be relied on in a population, by its id."""
+        return self.fit_for_use.get(population or "", False)
 
     @property
     def outputs(self) -> tuple[Structure, ...]:
@@ -191,7 +206,8 @@ class Population:
         test_set: id of the test set in `evaluation.json` whose figures are quoted.
         prevalence: share of positives in the films that the calibration was fitted on.
         conformal: class -> largest nonconformity (1 - p of that class) that stays in the set at 90 % coverage.
-        fit_for_use: false shows "not fit for use" (AUROC below 0.80 or no better than the shortcuts).
+        fit_for_use: false shows "not fit for use" (AUROC below 0.80 or no better than the shortcuts); of a model that
+            gives no answer it is the mark of its places.
     """
 
     id: str

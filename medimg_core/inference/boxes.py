@@ -8,12 +8,12 @@ right and bottom side in pixels of the input, and the overlap that the box expec
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medimg_core.catalog import PlacesCard
+from medimg_core.catalog import ModelCard, PlacesCard
 from medimg_core.imaging import Geometry
 from medimg_core.metrics.detection import box_iou
 from medimg_core.types import FloatArray, Region
@@ -32,8 +32,7 @@ MOST = 30
 
 @dataclass(frozen=True, slots=True)
 class BoxRule:
-    """How `places` become regions. The card gives label, calibration, threshold, mirror and the weight of the answer;
-    the other values were chosen on val and belong to the code.
+    """How `places` become regions, as the card says (`card_rule`); chosen on val.
 
     Attributes:
         label: of the regions.
@@ -167,8 +166,23 @@ def card_rule(card: PlacesCard) -> BoxRule:
     (structure,) = card.structures
     shift, slope = structure.quality
     return BoxRule(
-        label=structure.id, slope=slope, shift=shift, threshold=structure.threshold, image=card.answer_weight
+        label=structure.id,
+        slope=slope,
+        shift=shift,
+        threshold=structure.threshold,
+        trust=card.trust,
+        suppress=card.suppress,
+        vote=card.vote,
+        mirror=card.mirror,
+        image=card.answer_weight,
     )
+
+
+def every_box(card: ModelCard) -> ModelCard:
+    """The card of a model that boxes, with every box told: average precision looks at the doubtful ones too."""
+    assert card.places is not None
+    structures = tuple(replace(s, threshold=0.0) for s in card.places.structures)
+    return replace(card, places=replace(card.places, structures=structures))
 
 
 def regions(

@@ -52,8 +52,14 @@ def population(
     )
 
 
-def write_card(folder: Path, recipe: Recipe, built: Built, populations: Sequence[Population]) -> None:
-    """Write `card.toml`: the recipe's words, the network's input, and what was fitted on val."""
+def write_card(
+    folder: Path, recipe: Recipe, built: Built, populations: Sequence[Population], places: Mapping[str, Any]
+) -> None:
+    """Write `card.toml`: the recipe's words, the network's input, and what was fitted on val.
+
+    Args:
+        places: what a second network of the folder says of itself (`training.places.beside`).
+    """
     words = dict(recipe.card)
     text = words.pop("text")
     for rule in ("populations", "pooled", "tests", "subgroups", "shortcuts"):
@@ -67,6 +73,7 @@ def write_card(folder: Path, recipe: Recipe, built: Built, populations: Sequence
         "input": asdict(recipe.input),
         "populations": [population_table(p) for p in populations],
         "text": text,
+        **places,
     }
     (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
 

@@ -19,7 +19,7 @@ from medimg_core.errors import BadTable
 from medimg_core.imaging import prepare
 from medimg_core.inference.runtime import Runtime
 from medimg_core.training import card as cards
-from medimg_core.training import figures, loop, measure
+from medimg_core.training import figures, loop, measure, places
 from medimg_core.training.calibrate import Fitted, fit_calibration, fit_population, operating_points, probabilities
 from medimg_core.training.data import Films, Progress, Record, load_films, read_manifest
 from medimg_core.training.folds import cross_validate
@@ -69,6 +69,10 @@ def train(
         from medimg_core.training.outlines.train import train_outline
 
         return train_outline(recipe_path, data_folder, out_folder, progress, work)
+    if task == "boxes":
+        from medimg_core.training.boxes.train import train_boxes
+
+        return train_boxes(recipe_path, data_folder, out_folder, progress, work)
     if task == "gate":
         from medimg_core.training import router_export
 
@@ -139,10 +143,12 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
 
     recipe, built = material.recipe, trained.built
     rules: Sequence[Mapping[str, Any]] = recipe.card["populations"]
+    table, placed = places.beside(out_folder)
     progress("Exporting", 0.0)
     golden = golden_inputs(recipe.input, recipe.seed)
     export_network(built.model, built.cam_layer, recipe.input, out_folder, golden_inputs=golden)
-    cards.write_card(out_folder, recipe, built, [cards.population(rule, cards.UNFITTED, False) for rule in rules])
+    unfitted = [cards.population(rule, cards.UNFITTED, False) for rule in rules]
+    cards.write_card(out_folder, recipe, built, unfitted, table)
     write_hashes(out_folder)
     runtime = _runtime(out_folder)
     card = runtime.card
@@ -154,7 +160,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
     sets = _test_sets(material, card, populations, test)
     fit = {p.id: p.id in sets and figures.fit_for_use(sets[p.id], card.form) for p in populations}
     populations = [replace(p, fit_for_use=fit[p.id]) for p in populations]
-    cards.write_card(out_folder, recipe, built, populations)
+    cards.write_card(out_folder, recipe, built, populations, table)
     content = {
         **cards.provenance(
             recipe,
@@ -165,6 +171,7 @@ def finish(material: Material, trained: loop.Trained, out_folder: Path, progress
         "val": {p.id: _on_val(_of(val, rule), card, p) for p, rule in zip(populations, rules, strict=True)},
         "saliency_scales": {k: round(v, 6) for k, v in measure.saliency_scales(test).items()},
         "cost": _cost(built.model.count_params(), out_folder, runtime, golden[0]),
+        **placed,
     }
     cards.write_evaluation(out_folder, content)
     write_hashes(out_folder)

@@ -14,7 +14,7 @@ from medimg_core.types import Interval
 from medimg_core.ui import cards_places, naming
 from medimg_core.ui.comparison import matrix
 from medimg_core.ui.figures import count
-from medimg_core.workflows.model_list import HEADLINES, describe
+from medimg_core.workflows.model_list import HEADLINES, PLACES, describe
 
 
 def caption(card: ModelCard) -> str:
@@ -28,10 +28,17 @@ def caption(card: ModelCard) -> str:
 
 def fitness(card: ModelCard) -> str:
     """Where a model is fit for use, in a few words."""
-    fit = sum(population.fit_for_use for population in card.populations)
-    if len(card.populations) == 1:
-        return "fit for use" if fit else "not fit for use"
-    return f"fit for use in {fit} of {len(card.populations)} populations"
+    said = _fitness([population.fit_for_use for population in card.populations])
+    if card.places is None or not card.answers:
+        return said
+    places = _fitness([card.places.fit_in(population.id) for population in card.populations])
+    return said if places == said else f"{said}; {'boxes' if card.places.kind == 'boxes' else 'outlines'} {places}"
+
+
+def _fitness(marks: Sequence[bool]) -> str:
+    if len(marks) == 1:
+        return "fit for use" if marks[0] else "not fit for use"
+    return f"fit for use in {sum(marks)} of {len(marks)} populations"
 
 
 _FORMS = {"yes_no": "yes or no", "one_of": "one of several kinds", "grade": "grade", "places": "outlines, measurements"}
@@ -82,7 +89,7 @@ def _headline(card: ModelCard) -> str:
     figure = describe(card)["headline"]
     if figure is None:
         return "not measured"
-    title = HEADLINES[card.form][1]
+    title = dict([*HEADLINES.values(), *PLACES.values()])[figure["metric"]]
     return f"{title} {figure['value']:.2f}<small>{figure['low']:.2f}–{figure['high']:.2f}, {count(figure['n'])}</small>"
 
 

@@ -201,6 +201,7 @@ def answered(opened: Opened, answer: Answer, card: ModelCard, masks: Path | None
         "statements": [_statement(statement) for statement in said.statements],
         "population": said.population,
         "fit_for_use": fit.get(said.population or ""),
+        "places_fit_for_use": None if card.places is None else card.places.fit_in(said.population),
         "gate": {"passed": True, "kind": said.gate.kind, "reasons": list(said.gate.reasons)},
         "regions": [_region(opened, region, card, masks) for region in said.regions],
         "measurements": [measurement_json(m) for m in said.measurements],
@@ -277,6 +278,9 @@ def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
     parts.append(f"model {result['model']} {result['version']}, population {result['population']}.")
     if result["fit_for_use"] is False:
         parts.append("Not fit for use in these patients; do not rely on this result.")
+    if card.answers and result["places_fit_for_use"] is False:
+        placed = "boxes" if card.places is not None and card.places.kind == "boxes" else "outlines"
+        parts.append(f"Its {placed} are not fit for use in these patients; do not rely on them.")
     if result["reason"]:
         parts.append(f"Input check: {result['reason']}")
     return " ".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medimg_core.catalog import ModelCard, PlacesCard, Population, evaluation
@@ -43,9 +43,10 @@ class PlaceFigures:
     """What was measured on a test set, from the key `places` of `evaluation.json`.
 
     Attributes:
-        structures: structure -> Dice over all images, with its interval and their number.
+        structures: structure -> Dice over all images, with its interval and their number; of boxes empty.
         errors: measurement -> its error.
-        refused: images that the input check refused; they are not counted in `n`.
+        refused: images that the input check refused; they are counted in `n` all the same.
+        metrics: the headline's figures; of boxes `ap50`, `ap_centre` and `sensitivity_at_<rate>` false boxes an image.
     """
 
     title: str
@@ -54,6 +55,7 @@ class PlaceFigures:
     structures: Mapping[str, Interval]
     errors: Mapping[str, ErrorFigures]
     refused: int = 0
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +108,8 @@ class Found:
 
     @property
     def fit_for_use(self) -> bool:
-        """Whether the model may be relied on for these patients."""
-        return self.population.fit_for_use
+        """Whether the outlines or boxes may be relied on for these patients; the answer has a mark of its own."""
+        return self.places.fit_in(self.population.id)
 
 
 def _bytes(prediction: Prediction) -> int:
@@ -223,6 +225,7 @@ def place_figures(card: ModelCard, test_set: str) -> PlaceFigures | None:
         },
         errors={name: _error(row) for name, row in (raw.get("measurements") or {}).items() if row.get("bias")},
         refused=int(raw.get("refused") or 0),
+        metrics={name: _interval(figure, n) for name, figure in (raw.get("metrics") or {}).items()},
     )
 
 

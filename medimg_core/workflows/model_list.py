@@ -23,7 +23,8 @@ def describe(card: ModelCard) -> dict[str, Any]:
     """Name, task, modality, classes, structures, input, headline figure with interval, and where it is fit for use.
 
     The headline (`HEADLINES`) is that of the test set of the card's default population; of a model that only outlines
-    it is the Dice of its first structure. A model that answers and outlines has that figure under `places`.
+    it is the Dice of its first structure. A model that answers and outlines has that figure under `places`, with where
+    its outlines or boxes are fit for use: `fit_for_use` beside it is that of the answer.
     """
     home = card.population(chosen=card.default_population)[0].test_set if card.populations else ""
     places = None if card.places is None else _places(card, home)
@@ -69,6 +70,7 @@ def _places(card: ModelCard, home: str) -> dict[str, Any]:
         "needs_box": places.needs_box,
         "context": places.context,
         "headline": _headline(sets, home if home in sets else next(iter(sets), ""), PLACES[places.kind][0]),
+        "fit_for_use": {p.id: places.fit_in(p.id) for p in card.populations},
     }
 
 
@@ -79,7 +81,6 @@ def _headline(sets: Mapping[str, Any], home: str, metric: str) -> dict[str, Any]
 
 def sentence(described: Mapping[str, Any]) -> str:
     """One line for a reader at a terminal."""
-    fit = [name for name, good in described["fit_for_use"].items() if good]
     gate, places = described["task"] == "gate", described["places"]
     headline = "input check, gives no answer of its own" if gate else _figure(described["headline"])
     parts = [
@@ -92,10 +93,15 @@ def sentence(described: Mapping[str, Any]) -> str:
     if places is not None and described["classes"]:
         verb = "boxes" if places["kind"] == "boxes" else "outlines"
         parts.append(f"{verb} {'/'.join(described['structures'])}: {_figure(places['headline'])}")
+        parts.append(f"{verb} fit for use: {_where(places['fit_for_use'])}")
     if described["fit_for_use"]:
-        parts.append(f"fit for use: {', '.join(fit) or 'nowhere'}")
+        parts.append(f"fit for use: {_where(described['fit_for_use'])}")
     parts.append(f"licence of the data: {described['licence']}")
     return "; ".join([*parts, *(["baseline"] if described["baseline"] else [])])
+
+
+def _where(fit: Mapping[str, bool]) -> str:
+    return ", ".join(name for name, good in fit.items() if good) or "nowhere"
 
 
 def _figure(figure: Mapping[str, Any] | None) -> str:

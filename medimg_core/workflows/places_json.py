@@ -156,7 +156,15 @@ def _measured_table(name: str, said: Measured) -> Any:
 def _facts(found: PlacesRun, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if found.run is not None:
         yield from report_facts(found.run, content)
-        return
+    else:
+        yield from _bare_facts(found, content)
+    places = found.card.places
+    unfit = [p.title for p in found.card.populations if places is not None and not places.fit_in(p.id)]
+    if places is not None and unfit:
+        yield "Boxes" if places.kind == "boxes" else "Outlines", f"not fit for use in: {'; '.join(unfit)}"
+
+
+def _bare_facts(found: PlacesRun, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ref = found.card.ref
     yield "Model", f"{ref.name} {ref.version} ({ref.hash})"
     yield (

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 
 from medimg_core import catalog
-from medimg_core.catalog import ModelCard, PlacesCard
+from medimg_core.catalog import PLACES_FLOORS, ModelCard, PlacesCard
 from medimg_core.inference.measures import kinds
 from medimg_core.inference.places import look
 from medimg_core.inference.runtime import Runtime
@@ -67,16 +68,25 @@ def check_places_card(card: ModelCard) -> None:
     if places.kind == "boxes":
         assert len(places.structures) == 1
         assert not places.measure
+        assert 0 <= places.trust < 1
+        assert 0 < places.suppress < 1
+        assert 0 < places.vote <= 1
+    assert set(places.fit_for_use) <= {population.id for population in card.populations}
+    if not card.answers:
+        assert {p.id: p.fit_for_use for p in card.populations} == {p.id: places.fit_in(p.id) for p in card.populations}
 
 
 def check_places_evaluation(card: ModelCard) -> None:
-    """Test sets of the places: every figure inside its interval, a row of Dice for every image."""
+    """Test sets of the places: every figure inside its interval, a row for every image, the mark as the figures say."""
     places, block = _places(card), catalog.evaluation(card)["places"]
     assert block["test_sets"]
     if not card.answers:
         assert {p.test_set for p in card.populations} <= set(block["test_sets"])
     _check_intervals(block["test_sets"])
+    _check_fitness(card, block["test_sets"])
     if places.kind == "boxes":
+        for test_set in block["test_sets"].values():
+            _check_boxes(test_set)
         return
     for test_set in block["test_sets"].values():
         assert 0 <= test_set["refused"] <= test_set["n"]
@@ -88,6 +98,32 @@ def check_places_evaluation(card: ModelCard) -> None:
         assert all(value is None or 0 <= value <= 1 for row in rows["dice"] for value in row)
         assert {len(row) for row in rows["dice"]} == {len(places.structures)}
         assert all(figures["unit"] in UNITS for figures in test_set["measurements"].values())
+
+
+def _check_fitness(card: ModelCard, sets: Mapping[str, Any]) -> None:
+    """What was not measured, or stays below the floor, is not fit for use; what reaches it is."""
+    places = _places(card)
+    figure, floor = PLACES_FLOORS[places.kind]
+    for population in card.populations:
+        metrics = sets.get(population.test_set, {"metrics": {}})["metrics"]
+        assert places.fit_in(population.id) == (figure in metrics and metrics[figure]["value"] >= floor)
+
+
+def _check_boxes(test_set: Mapping[str, Any]) -> None:
+    """Counts of a test set of boxes, against those of its images."""
+    assert 0 <= test_set["refused"] <= test_set["n"]
+    rows = test_set["predictions"]
+    assert {len(column) for column in rows.values()} == {test_set["n"]}
+    assert len(set(rows["patient"])) == test_set["patients"]
+    assert sum(rows["boxes"]) == test_set["boxes"]
+    assert sum(n > 0 for n in rows["boxes"]) == test_set["with_finding"] > 0
+    assert all(right <= min(shown, true) for shown, true, right in zip(*map(rows.get, _COUNTS), strict=True))
+    false = sum(rows["shown"]) - sum(rows["right"])
+    assert test_set["shown"]["false_boxes_per_image"] == pytest.approx(false / test_set["n"], abs=1e-4)
+    assert {"ap50", "ap_centre", "sensitivity_at_0.5"} <= set(test_set["metrics"])
+
+
+_COUNTS = ("shown", "boxes", "right")
 
 
 def _check_intervals(part: Any) -> None:

@@ -41,7 +41,7 @@ def test_toml_comes_back_as_it_went() -> None:
 def test_the_catalog_reads_what_was_written(tmp_path: Path, name: str) -> None:
     recipe = read_recipe(Path(__file__).resolve().parents[2] / "recipes" / f"{name}.toml")
     people = [population(rule, FITTED, rule["id"] == "children") for rule in recipe.card["populations"]]
-    write_card(tmp_path, recipe, Built(None, "layer_x", "pooled"), people)
+    write_card(tmp_path, recipe, Built(None, "layer_x", "pooled"), people, {})
     write_hashes(tmp_path)
     card = read_card(tmp_path)
     assert card.input == recipe.input

@@ -33,6 +33,17 @@ def test_a_model_outlines_and_quotes_its_test_set() -> None:
     assert place_figures(card, "nowhere") is None
 
 
+def test_places_have_a_mark_of_their_own() -> None:
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    for fit, answer, wanted in ((True, False, True), (False, True, False)):
+        people = tuple(replace(one, fit_for_use=answer) for one in card.populations)
+        marked = replace(card, populations=people, places=replace(card.places, fit_for_use={"drawn": fit}))
+        assert find(FILM, marked).fit_for_use is wanted
+    unmeasured = replace(card, places=replace(card.places, fit_for_use={"others": True}))
+    assert not find(FILM, unmeasured).fit_for_use
+
+
 def test_typed_spacing_measures_in_millimetres_and_says_so() -> None:
     card = read_card(TINY_OUTLINE)
     plain, metric = find(FILM, card), find(FILM, card, spacing=(0.5, 0.5))

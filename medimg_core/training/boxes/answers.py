@@ -1,8 +1,10 @@
-"""What a detector says to films, asked as the app asks: LiteRT, batch of one, `imaging.prepare` on the stored file."""
+"""What a detector says to films: LiteRT, batch of one, `imaging.prepare` on the stored file.
+
+`ask` hears the network's own words, from which val chooses how they are read; `told` is what the app then says.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_core.catalog import ModelCard
 from medimg_core.imaging import Geometry, prepare
-from medimg_core.inference.boxes import BoxRule, Floats, found_boxes, mean_places, mirrored
+from medimg_core.inference import gate, predict
+from medimg_core.inference.boxes import BoxRule, Floats, every_box, found_boxes, mean_places, mirrored
 from medimg_core.metrics.detection import ImageBoxes, match
 from medimg_core.training.boxes.data import BoxRecord
 from medimg_core.training.data import Progress
-from medimg_core.types import FloatArray, Image, InputSpec
+from medimg_core.types import FloatArray, GateVerdict, Image, InputSpec
 
 Probability = Callable[[Image], float]
 """The classifier's calibrated probability that anything is to be found on a film."""
@@ -29,23 +33,28 @@ class BoxAnswer:
     Attributes:
         places: of the film and of its mirror image, float32 `[2, h, w, 6]`, both as of the film itself.
         probability: the classifier's; 0.5 where it was not asked.
-        seconds: of preparation, one pass and decoding.
     """
 
     record: BoxRecord
     geometry: Geometry
     places: FloatArray
     probability: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundBoxes:
-    """The boxes of one film under one rule, in source pixels, with logits of raw scores (the classifier's included)."""
+    """The boxes of one film under one rule, in source pixels.
+
+    Attributes:
+        boxes: float64 `[n, 4]`.
+        z: logits of raw scores, the classifier's included, `[n]`; of what the app told those of the chances.
+        refused: the input check does not let the film pass; it is counted all the same.
+    """
 
     record: BoxRecord
     boxes: Floats
     z: Floats
+    refused: bool = False
 
     @property
     def image(self) -> ImageBoxes:
@@ -54,12 +63,11 @@ class FoundBoxes:
 
     @property
     def true(self) -> NDArray[np.bool_]:
-        """Which boxes are true `[n]`: an overlap of 0.5 or more with an outlined finding, or the centre inside one.
+        """Which boxes are true `[n]`: the centre lies in an outlined finding, as it does from an overlap of 0.5 on.
 
         Each finding makes one box true; a second one on it is false.
         """
-        near, inside = (match(self.record.truth, self.boxes, self.z, iou) >= 0 for iou in (0.5, None))
-        return np.asarray(near | inside, np.bool_)
+        return np.asarray(match(self.record.truth, self.boxes, self.z, None) >= 0, np.bool_)
 
 
 def ask(
@@ -68,30 +76,35 @@ def ask(
     """The answers of `boxes.tflite` to films and to their mirror images."""
     from ai_edge_litert.interpreter import Interpreter
 
-    predict = Interpreter(model_path=str(network), num_threads=2).get_signature_runner("predict")
+    run = Interpreter(model_path=str(network), num_threads=2).get_signature_runner("predict")
     answers = []
     for done, record in enumerate(records, start=1):
         image = record.image()
-        start = time.perf_counter()
         x, geometry = prepare(image, spec)
-        places = np.asarray(predict(x=x[None])["places"][0], np.float32)
-        found_boxes(places, geometry, BoxRule())
-        seconds = time.perf_counter() - start
-        other = mirrored(predict(x=np.ascontiguousarray(x[:, ::-1])[None])["places"][0])
+        places = np.asarray(run(x=x[None])["places"][0], np.float32)
+        other = mirrored(run(x=np.ascontiguousarray(x[:, ::-1])[None])["places"][0])
         p = probability(image) if probability else 0.5
-        answers.append(BoxAnswer(record, geometry, np.stack([places, other]), p, seconds))
+        answers.append(BoxAnswer(record, geometry, np.stack([places, other]), p))
         if done % 50 == 0:
             progress("Measuring", done / len(records))
     return tuple(answers)
 
 
-def classifier(folder: Path) -> Probability:
-    """The probability of the positive class by a classifier of the catalogue, at its default population."""
-    from medimg_core.catalog import read_card
+def told(card: ModelCard, record: BoxRecord, image: Image) -> FoundBoxes:
+    """Every box that the app finds on a film, whether or not the input check lets the film pass."""
+    regions = predict(image, every_box(card), verdict=GateVerdict(passed=True)).prediction.regions
+    boxes = np.array([region.box for region in regions], np.float64).reshape(-1, 4)
+    p = np.clip([region.score for region in regions], 1e-9, 1 - 1e-9)
+    return FoundBoxes(record, boxes, np.log(p / (1 - p)), not gate.check(image, card).passed)
+
+
+def classifier(card: ModelCard) -> Probability | None:
+    """The probability of the positive class at the default population; None where it is no yes/no question."""
     from medimg_core.inference.calibration import probabilities
     from medimg_core.inference.litert import LiteRTRuntime
 
-    card = read_card(folder)
+    if card.form != "yes_no":
+        return None
     runtime: Any = LiteRTRuntime(card)
     population = next(p for p in card.populations if p.id == card.default_population)
 

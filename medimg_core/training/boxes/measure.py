@@ -8,12 +8,16 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from medimg_core.inference.boxes import BoxRule, chance
+from medimg_core.inference.boxes import BoxRule, Floats, chance
 from medimg_core.metrics import brier, ece, ece_null_95, proportion, reliability
-from medimg_core.metrics.detection import Froc, average_precision, froc
+from medimg_core.metrics.detection import Froc, ImageBoxes, average_precision, froc
 from medimg_core.training.boxes.answers import BoxAnswer, FoundBoxes, found
 from medimg_core.types import Interval
+
+IOU = 0.5
+"""Overlap from which on a box is true (AP50)."""
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """False boxes an image at which the sensitivity is told."""
@@ -49,13 +53,13 @@ def choose(
         The rule chosen, and one row for each setting that was tried.
     """
     tried = []
-    reached = precision(found(answers, rule), 0.5, draws=2).value
+    reached = precision(found(answers, rule), IOU, draws=2).value
     for knob in knobs:
         for name, settings in knob.items():
             scores = {}
             for setting in settings:
                 films = found(answers, replace(rule, **{name: setting}))
-                scores[setting] = precision(films, 0.5, draws=2).value
+                scores[setting] = precision(films, IOU, draws=2).value
                 tried.append({"knob": name, "setting": setting, "ap50": round(scores[setting], 4)})
             best = max(scores, key=lambda s: scores[s])
             if scores[best] >= reached + _GAIN:
@@ -69,13 +73,12 @@ def precision(films: Sequence[FoundBoxes], iou: float | None, draws: int = 2000)
 
 
 def shown_from(films: Sequence[FoundBoxes], rule: BoxRule, rate: float = SHOWN_AT) -> float:
-    """The calibrated chance at which there are `rate` false boxes an image (by `FoundBoxes.true`'s milder half: the
-    centre inside), rounded down to five decimals.
-    """
+    """The calibrated chance at which there are `rate` false boxes an image (`FoundBoxes.true`), five decimals, down."""
     curve = froc([film.image for film in films], None, (rate,), draws=2)
     z = float(curve.thresholds[last_below(curve, rate)])
-    plain = replace(rule, image=0.0)  # `films` carry the classifier's part already
-    return math.floor(float(chance([z], plain)[0]) * 1e5) / 1e5 if math.isfinite(z) else 1.0
+    if not math.isfinite(z):
+        return 1 - 1e-5
+    return max(math.floor(float(_chance([z], rule)[0]) * 1e5) / 1e5, 1e-5)
 
 
 def last_below(curve: Froc, rate: float) -> int:
@@ -83,48 +86,71 @@ def last_below(curve: Froc, rate: float) -> int:
     return int((curve.false_per_image <= rate + 1e-9).sum()) - 1
 
 
-def figures(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any]:
-    """All figures of a set of films under a rule."""
-    curve = froc([film.image for film in films], None, RATES)
+def figures_of(images: Sequence[ImageBoxes]) -> dict[str, Interval]:
+    """`ap50`, `ap_centre` (a box is true whose centre lies in a true one), and `sensitivity_at_<rate>` false boxes an
+    image, by the centre (FROC). Empty where nothing is to be found.
+    """
+    if not any(len(np.asarray(image.truth)) for image in images):
+        return {}
+    curve = froc(images, None, RATES)
     return {
-        **_counts(films),
-        "ap50": told(precision(films, 0.5)),
-        "ap_centre": told(precision(films, None)),
-        "sensitivity_at_false_boxes": {str(r): told(i) for r, i in zip(curve.rates, curve.at, strict=True)},
-        "shown": shown(films, rule),
-        "calibration": calibration(films, rule),
+        "ap50": average_precision(images, IOU).all_points,
+        "ap_centre": average_precision(images, None).all_points,
+        **{f"sensitivity_at_{rate:g}": at for rate, at in zip(curve.rates, curve.at, strict=True)},
     }
 
 
-def subgroups(films: Sequence[FoundBoxes], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Figures of the films with one value of a column, where there are enough true boxes."""
-    out: dict[str, dict[str, Any]] = {}
+def boxes_set(title: str, films: Sequence[FoundBoxes], rule: BoxRule, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """The entry of one test set in the block `places` of `evaluation.json` (docs/evaluation.md).
+
+    Args:
+        columns: of the manifest, whose values are reported apart.
+    """
+    return {
+        "title": title,
+        "data_set": films[0].record.set,
+        "split": films[0].record.split,
+        **_counts(films),
+        "refused": sum(film.refused for film in films),
+        "metrics": {name: told(figure) for name, figure in figures_of([film.image for film in films]).items()},
+        "shown": shown(films, rule),
+        "calibration": calibration(films, rule),
+        "subgroups": subgroups(films, columns),
+        "predictions": {
+            "id": [film.record.id for film in films],
+            "patient": [film.record.patient for film in films],
+            "boxes": [len(film.record.boxes) for film in films],
+            "shown": [int(_kept(film, rule).sum()) for film in films],
+            "right": [int(film.true[_kept(film, rule)].sum()) for film in films],
+        },
+    }
+
+
+def subgroups(films: Sequence[FoundBoxes], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Figures of the films with one value of a column, where there are enough true boxes; else they are counted."""
+    out = []
     for column in columns:
         for value in sorted({film.record.columns.get(column, "") for film in films}):
             part = [film for film in films if film.record.columns.get(column, "") == value]
-            row = _counts(part)
+            row: dict[str, Any] = {"name": f"{column}: {value or 'not known'}", **_counts(part)}
             if row["boxes"] >= _FEW:
-                curve = froc([film.image for film in part], None, (SHOWN_AT,))
-                row |= {"ap50": told(precision(part, 0.5)), "ap_centre": told(precision(part, None))}
-                row["sensitivity_at_0.5"] = told(curve.at[0])
-            out[f"{column}={value}"] = row
+                row |= {name: told(figure) for name, figure in figures_of([film.image for film in part]).items()}
+            out.append(row)
     return out
 
 
 def shown(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any]:
     """What a reader sees at the rule's threshold: findings with a box on them, false boxes, films without any."""
-    plain = replace(rule, image=0.0)
     false = 0
     hits: list[tuple[bool, str]] = []
     boxes: list[tuple[bool, str]] = []
     marked: list[tuple[bool, str]] = []
     clean: list[tuple[bool, str]] = []
     for film in films:
-        keep = chance(film.z, plain) >= rule.threshold
-        true = film.true[keep]
+        true = film.true[_kept(film, rule)]
         hits += [(i < int(true.sum()), film.record.patient) for i in range(len(film.record.boxes))]
         false += int((~true).sum())
-        (marked if film.record.boxes else clean).append((bool(keep.any()), film.record.patient))
+        (marked if film.record.boxes else clean).append((bool(true.size), film.record.patient))
         boxes += [(bool(t), film.record.patient) for t in true]
 
     def share(rows: Sequence[tuple[bool, str]]) -> dict[str, Any] | None:
@@ -140,10 +166,14 @@ def shown(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any]:
     }
 
 
-def calibration(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any]:
-    """Whether the chances told are true: Brier score, calibration error with what luck alone explains, the curve."""
-    plain = replace(rule, image=0.0)
-    p = np.concatenate([chance(film.z, plain) for film in films])
+def calibration(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any] | None:
+    """Whether the chances told are true: Brier score, calibration error with what luck alone explains, the curve.
+
+    None where there is no box.
+    """
+    p = np.concatenate([_chance(film.z, rule) for film in films])
+    if not p.size:
+        return None
     true = np.concatenate([film.true for film in films])
     groups = np.array([film.record.patient for film in films for _ in film.z])
     bins = reliability(true, p, groups)
@@ -159,13 +189,23 @@ def calibration(films: Sequence[FoundBoxes], rule: BoxRule) -> dict[str, Any]:
 
 def told(interval: Interval) -> dict[str, Any]:
     """An interval for JSON."""
-    return {k: round(float(v), 4) if k != "n" else v for k, v in asdict(interval).items()}
+    return {k: round(float(v), 5) if k != "n" else v for k, v in asdict(interval).items()}
+
+
+def _chance(z: ArrayLike, rule: BoxRule) -> Floats:
+    """Chances of boxes whose logits carry the classifier's part already."""
+    return chance(z, replace(rule, image=0.0))
+
+
+def _kept(film: FoundBoxes, rule: BoxRule) -> NDArray[np.bool_]:
+    """Which boxes of a film are shown."""
+    return np.asarray(_chance(film.z, rule) >= rule.threshold, np.bool_)
 
 
 def _counts(films: Sequence[FoundBoxes]) -> dict[str, Any]:
     return {
-        "images": len(films),
+        "n": len(films),
+        "patients": len({film.record.patient for film in films}),
         "with_finding": sum(1 for film in films if film.record.boxes),
         "boxes": sum(len(film.record.boxes) for film in films),
-        "groups": len({film.record.patient for film in films}),
     }

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import statistics
-import time
 import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,7 @@ import numpy as np
 
 from medimg_core.catalog import Population, read_card, write_hashes
 from medimg_core.training import card as cards
-from medimg_core.training import figures
+from medimg_core.training import figures, places
 from medimg_core.training.calibrate import Fitted, fit_population
 from medimg_core.training.data import Progress, Record, data_hash
 from medimg_core.training.measure import Answer
@@ -32,10 +29,6 @@ from medimg_core.training.recipe import Loss, Recipe
 from medimg_core.training.shortcuts import Judge
 from medimg_core.types import FloatArray
 
-_FIT_DICE = 0.70
-"""Dice below which a population carries the mark "not fit for use" (DESIGN, section 5)."""
-
-
 def train_outline(
     recipe_path: Path, data: Path, out: Path, progress: Progress, work: Path | None = None
 ) -> dict[str, Any]:
@@ -48,10 +41,12 @@ def train_outline(
         work: folder for checkpoints and the log; a training that was cut short goes on from there.
 
     Raises:
-        BadRequest, BadTable: the recipe or the manifest cannot be used.
+        BadRequest, BadTable, ModelUnavailable: recipe, manifest or folder cannot be used.
         ExportError: the exported files differ from the network.
     """
     recipe = read_outline_recipe(recipe_path)
+    if _beside(recipe):
+        places.check_beside(out)
     records = read_outlines(data, recipe)
     place = work or Path("work") / f"{recipe.name}_{zlib.crc32(repr(replace(recipe, card={})).encode()):08x}"
     train, val = (
@@ -64,20 +59,16 @@ def finish(
     recipe: OutlineRecipe, records: Sequence[OutlineRecord], trained: TrainedOutline, out: Path, progress: Progress
 ) -> dict[str, Any]:
     """Export a trained network, fit on val what the card needs, measure on test; returns `evaluation.json`."""
-    folder = out.parent / f".{out.name}.new"  # beside the router, which the input check asks
-    shutil.rmtree(folder, ignore_errors=True)
-    if _beside(recipe):
-        shutil.copytree(out, folder)
+    folder = places.staged(out, _beside(recipe))
     built = build_outline(recipe)
     built.model.set_weights(trained.built.model.get_weights())
     golden = golden_inputs(recipe)
     export_outline(built, folder, stem(recipe), golden)
     content = _measured(recipe, records, folder, trained.seconds, progress)
-    content["places"]["cost"] = _cost(built.model.count_params(), folder, stem(recipe), golden[0])
+    content["places"]["cost"] = places.cost(built.model.count_params(), folder, stem(recipe), golden[0])
     cards.write_evaluation(folder, content)
     write_hashes(folder)
-    shutil.rmtree(out, ignore_errors=True)
-    folder.rename(out)
+    places.installed(folder, out)
     return content
 
 
@@ -103,7 +94,7 @@ def _measured(
 ) -> dict[str, Any]:
     """Fit on val in two passes (the second sees the first's fits), measure on test, write the card."""
     heart = recipe.card.get("measure") == "heart"
-    fits: dict[str, Any] = {"quality": {}, "errors": {}}
+    fits: dict[str, Any] = {"quality": {}, "errors": {}, "fit_for_use": {}}
     populations = [_unfitted(rule, recipe) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
     val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
@@ -112,25 +103,26 @@ def _measured(
     populations = [_fitted(rule, recipe, val, folder) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
     card = read_card(folder)
-    places = card.places
-    assert places is not None
+    assert card.places is not None
     test = measure.ask(card, split_of(records, "test"), recipe, progress, final=True)
     chosen = {rule["id"]: _where(test, rule) for rule in (*recipe.card["populations"], *recipe.card.get("tests", ()))}
     titles = {rule["id"]: rule["title"] for rule in (*recipe.card["populations"], *recipe.card.get("tests", ()))}
-    sets = {id_: measure.outlines_set(titles[id_], part, places) for id_, part in chosen.items() if part}
+    sets = {id_: measure.outlines_set(titles[id_], part, card.places) for id_, part in chosen.items() if part}
     for id_, part in chosen.items():
         if part and heart:
             sets[id_]["measurements"] |= ejection.figures(part, fits["errors"]["ejection_fraction"]["bias"])
-    fit = {p.id: _fit_for_use(sets.get(p.id)) for p in populations}
+    fit = {p.id: places.reaches_floor("outline", sets.get(p.id)) for p in populations}
+    fits["fit_for_use"] = fit
     content = _content(recipe, records, folder, seconds)
     answered = _answer_sets(recipe, records, folder, populations, chosen) if recipe.classes else {}
     populations = [
-        replace(p, fit_for_use=fit[p.id] and _answers_well(answered.get(p.id), card.form)) for p in populations
+        replace(p, fit_for_use=_answers_well(answered.get(p.id), card.form) if recipe.classes else fit[p.id])
+        for p in populations
     ]
     write_outline_card(folder, recipe, populations, fits)
     content["places"] = {
         "test_sets": {id_: {**entry, "data_hash": _hash(chosen[id_])} for id_, entry in sets.items()},
-        "val": measure.outlines_set("Validation", val, places) | {"predictions": {}},
+        "val": measure.outlines_set("Validation", val, card.places) | {"predictions": {}},
         "training": {"seconds": round(seconds), "recipe": recipe.name},
     }
     if recipe.classes:
@@ -235,10 +227,6 @@ def _answer_sets(
     }
 
 
-def _fit_for_use(entry: Mapping[str, Any] | None) -> bool:
-    return entry is not None and entry["metrics"]["dice"]["value"] >= _FIT_DICE
-
-
 def _answers_well(entry: Mapping[str, Any] | None, form: Any) -> bool:
     return entry is None or figures.fit_for_use(entry, form)
 
@@ -249,7 +237,7 @@ def write_outline_card(
     """Write `card.toml`, or the table `places` of the card that is there."""
     truth = {rule.id: _truth(rule) for rule in recipe.structures}
     structures = [_structure(rule, fits["quality"], truth.get(rule["id"], {})) for rule in recipe.card["structures"]]
-    places: dict[str, Any] = {
+    table: dict[str, Any] = {
         "kind": "outline",
         "network": stem(recipe),
         "measure": recipe.card.get("measure", ""),
@@ -259,10 +247,11 @@ def write_outline_card(
         "mirror": recipe.card.get("mirror", False),
         "structures": structures,
         "errors": fits["errors"],
+        "fit_for_use": fits["fit_for_use"],
     }
     if _beside(recipe):
         card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
-        card["places"] = {**places, "input": asdict(recipe.input)}
+        card["places"] = {**table, "input": asdict(recipe.input)}
     else:
         dropped = (
             "populations",
@@ -286,7 +275,7 @@ def write_outline_card(
             "head": "pooled" if recipe.classes else "none",
             "input": asdict(recipe.input),
             "populations": [cards.population_table(p) for p in populations],
-            "places": places,
+            "places": table,
             "text": text,
         }
     (folder / "card.toml").write_text(cards.to_toml(card), encoding="utf-8")
@@ -306,21 +295,3 @@ def _truth(rule: StructureRule) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value} | (
         {"where": {column: list(values) for column, values in rule.where.items()}} if rule.where else {}
     )
-
-
-def _cost(parameters: int, folder: Path, name: str, x: FloatArray) -> dict[str, float]:
-    """Sizes, and the median of 20 timed calls on this machine."""
-    from medimg_core.inference.litert import LiteRTRuntime
-
-    runtime = LiteRTRuntime(read_card(folder), name)
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        runtime.predict(x)
-        times.append(time.perf_counter() - start)
-    return {
-        "parameters": parameters,
-        "tflite_bytes": (folder / f"{name}.tflite").stat().st_size,
-        "keras_bytes": (folder / f"{name}.keras").stat().st_size,
-        "predict_ms": round(statistics.median(times) * 1000, 3),
-    }

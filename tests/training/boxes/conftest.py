@@ -42,7 +42,16 @@ warmup_steps = 10
 flip = 0.5
 flip_rows = 0.5
 [card]
+title = "Square"
 subgroups = ["side"]
+[[card.populations]]
+id = "children"
+title = "Drawn squares"
+[[card.tests]]
+id = "left"
+title = "Squares of the left side"
+population = "children"
+where = { side = ["left"] }
 """
 
 
@@ -54,7 +63,9 @@ def draw(rng: np.random.Generator, count: int) -> tuple[np.ndarray, list[list[ob
         top, left = int(rng.integers(0, 48 - high)), int(rng.integers(0, 40 - wide))
         film[top : top + high, left : left + wide] = rng.integers(200, 240)
         boxes.append([left, top, left + wide, top + high, "square"])
-    return film, boxes
+    # Twice the size of the grid: the input check takes no picture below 64 pixels.
+    twice = np.repeat(np.repeat(film, 2, axis=0), 2, axis=1)
+    return twice, [[*(2 * side for side in box[:4]), box[4]] for box in boxes]  # type: ignore[operator]
 
 
 @pytest.fixture(scope="session")

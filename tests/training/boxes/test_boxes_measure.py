@@ -8,6 +8,7 @@ import pytest
 
 from medimg_core.imaging import Geometry
 from medimg_core.inference.boxes import BoxRule, chance
+from medimg_core.metrics.detection import average_precision
 from medimg_core.training.boxes import measure
 from medimg_core.training.boxes.answers import BoxAnswer, FoundBoxes, calibrated, found
 from medimg_core.training.boxes.data import BoxRecord
@@ -30,6 +31,8 @@ def test_true_is_an_overlap_or_a_centre_and_each_finding_counts_once() -> None:
     assert film(0, [TRUTH], [TRUTH, away], [2, 1]).true.tolist() == [True, False]
     assert film(0, [TRUTH], [HALF], [2]).true.tolist() == [True]
     assert film(0, [TRUTH], [TRUTH, HALF], [2, 1]).true.tolist() == [True, False]
+    # The surer one has its centre inside, the other half of the area: one finding, one true box.
+    assert film(0, [TRUTH], [HALF, TRUTH], [2, 1]).true.tolist() == [True, False]
 
 
 def some(n: int = 40) -> list[FoundBoxes]:
@@ -70,17 +73,28 @@ def test_at_the_threshold_shown_there_are_at_most_so_many_false_boxes() -> None:
     assert shown["found"]["n"] == 100
 
 
-def test_figures_hold_counts_intervals_and_subgroups() -> None:
+def test_a_test_set_holds_counts_intervals_and_subgroups() -> None:
     films = some()
     rule = replace(calibrated(films, BoxRule()), threshold=0.5)
-    told = measure.figures(films, rule)
-    assert (told["images"], told["with_finding"], told["boxes"], told["groups"]) == (40, 20, 20, 20)
-    assert told["ap50"]["low"] <= told["ap50"]["value"] <= told["ap50"]["high"]
-    rates = [v["value"] for v in told["sensitivity_at_false_boxes"].values()]
+    said = measure.boxes_set("Drawn", films, rule, ("side",))
+    assert (said["n"], said["with_finding"], said["boxes"], said["patients"], said["refused"]) == (40, 20, 20, 20, 0)
+    assert said["metrics"]["ap50"]["low"] <= said["metrics"]["ap50"]["value"] <= said["metrics"]["ap50"]["high"]
+    rates = [said["metrics"][f"sensitivity_at_{rate}"]["value"] for rate in ("0.125", "0.25", "0.5", "1", "2")]
     assert rates == sorted(rates)
-    parts = measure.subgroups(films, ("side",))
-    assert parts["side=a"] == {"images": 20, "with_finding": 0, "boxes": 0, "groups": 20}
-    assert "ap50" in parts["side=b"]
+    empty, full = said["subgroups"]
+    assert empty == {"name": "side: a", "n": 20, "with_finding": 0, "boxes": 0, "patients": 20}
+    alone = average_precision([film.image for film in films[1::2]], 0.5, draws=2).all_points
+    assert full["ap50"]["value"] == pytest.approx(alone.value, abs=1e-5)
+    rows = said["predictions"]
+    assert sum(rows["boxes"]) == 20
+    assert sum(rows["right"]) == round(said["shown"]["found"]["value"] * 20)
+    assert sum(rows["shown"]) - sum(rows["right"]) == pytest.approx(said["shown"]["false_boxes_per_image"] * 40)
+
+
+def test_a_set_without_findings_or_boxes_has_counts_alone() -> None:
+    said = measure.boxes_set("Empty", [film(0, [], [], [])], BoxRule(threshold=0.5))
+    assert (said["metrics"], said["calibration"], said["shown"]["found"]) == ({}, None, None)
+    assert said["shown"]["films_without_finding_marked"]["value"] == 0
 
 
 def answer(i: int, hot: tuple[int, int], probability: float) -> BoxAnswer:
@@ -88,7 +102,7 @@ def answer(i: int, hot: tuple[int, int], probability: float) -> BoxAnswer:
     places[..., 0] = -9
     places[:, hot[0], hot[1]] = (0, 10, 10, 10, 10, 0)
     truth = [TRUTH] if i % 2 else []
-    return BoxAnswer(record(i, *truth), Geometry.fit((64, 64), (64, 64), "squash"), places, probability, 0.0)
+    return BoxAnswer(record(i, *truth), Geometry.fit((64, 64), (64, 64), "squash"), places, probability)
 
 
 def test_a_knob_is_turned_only_where_val_gains() -> None:
