@@ -150,10 +150,54 @@ def test_auto_leaves_models_out_that_need_a_box(
     assert sorted(said["model"] for said in objects(capsys)) == ["tiny_boxed", "tiny_outline"]
 
 
-def test_explain_says_that_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_writes_maps_of_a_structure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = str(film(tmp_path / "a.png")), tmp_path / "out"
+    command = ["explain", "--model", "tiny_outline", "--out", str(out), "--json", path]
+    assert main([*command, "--method", "all", "--target", "lesion"]) == 0
+    said = objects(capsys)
+    assert [(one["method"], one["target"], one["layer"]) for one in said] == [
+        ("seg_gradcam", "lesion", "bottom"),
+        ("seg_hirescam", "lesion", "bottom"),
+    ]
+    truth = film_masks(1, 0.4)["lesion"]
+    for one in said:
+        values = np.load(out / one["npy"])
+        assert values.shape == truth.shape
+        assert (out / one["png"]).read_bytes()[:4] == b"\x89PNG"
+        assert one["reason"] == ""
+    local = np.load(out / "a.seg_hirescam.npy")
+    assert local[truth].mean() > 5 * local[~truth].mean()
+    assert main(command) == 0  # the first structure
+    assert [(one["method"], one["target"]) for one in objects(capsys)] == [("seg_gradcam", "lungs")]
+
+
+def test_a_structure_that_was_not_outlined_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(film(tmp_path / "a.png", seed=2, strength=0.0))
+    command = ["explain", "--model", "tiny_outline", "--out", str(tmp_path / "out"), "--json", "--no-png"]
+    assert main([*command, "--target", "lesion", path]) == 0
+    (said,) = objects(capsys)
+    assert said["reason"].startswith("Not outlined here: the map asks for it in the whole picture.")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--target", "horse"], "no class or structure 'horse'. Its structures: lungs, lesion."),
+        (["--method", "gradcam"], "The method gradcam does not explain what the model 'tiny_outline' says."),
+        (["--method", "cam,seg_gradcam", "--target", "lungs"], "The method cam does not explain 'lungs'."),
+        (["--method", "seg_gradcan"], "Near names: seg_gradcam"),
+    ],
+)
+def test_explain_says_what_a_model_that_outlines_cannot(
+    more: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = str(film(tmp_path / "a.png"))
-    assert main(["explain", "--model", "tiny_outline", "--out", str(tmp_path / "out"), path]) == 2
-    assert "gives no answer whose evidence could be shown" in capsys.readouterr().err
+    assert main(["explain", "--model", "tiny_outline", "--out", str(tmp_path / "out"), *more, path]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_saliency_check_says_that_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(film(tmp_path / "a.png"))
     check = ["saliency-check", "--model", "tiny_outline", "--manifest", path, "--split", "test", "--out", str(tmp_path)]
     assert main(check) == 2
     assert "gives no answer whose evidence could be checked" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from medimg_core.cli.said import DONE, SOME_FAILED, say, show
-from medimg_core.errors import BadRequest
 from medimg_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -97,33 +96,27 @@ def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Write maps of the evidence for an answer."""
+    """Write maps of the evidence for an answer or an outline."""
     from medimg_core.catalog import open_answering
     from medimg_core.inference.engine import choose_engine
     from medimg_core.workflows.diagnose_files import check_population
-    from medimg_core.workflows.explain import method_names
     from medimg_core.workflows.explain_files import explain_paths
+    from medimg_core.workflows.explain_places import split_methods
 
     choose_engine()  # as in `predict`
     card = open_answering(options.model)
-    if not card.answers:
-        raise BadRequest(
-            f"The model {card.name!r} outlines and measures; it gives no answer whose evidence could be shown.",
-            "Use predict for its outlines, or explain with a model that answers; see models.",
-        )
     check_population([card], options.population)
-    if options.target is not None and options.target not in card.class_ids:
-        raise BadRequest(f"The model has no class {options.target!r}.", f"Its classes: {', '.join(card.class_ids)}.")
-    methods = ",".join(method_names(card, options.method))
+    split_methods(card, options.method, options.target)  # what cannot be done is told before any image is read
     progress, statuses = Progress("Maps written"), list[str]()
     results = explain_paths(
         options.paths,
         card,
-        methods,
+        options.method,
         options.out,
         target=options.target,
         population=options.population,
         engine=options.engine,
+        box=options.box,
         png=options.png,
         progress=lambda share: progress.count(len(statuses), f", {share:.0%} of the next image"),
     )

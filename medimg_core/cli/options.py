@@ -44,8 +44,9 @@ def _looking(command: Add) -> None:
 
     explain = command("explain", answering.explain, "Write maps of the evidence.")
     explain.add_argument("--model", required=True, metavar="NAME")
-    explain.add_argument("--method", default="gradcam", metavar="a,b|all")
-    explain.add_argument("--target", metavar="CLASS", help="the decision unless given")
+    explain.add_argument("--method", metavar="a,b|all", help="gradcam unless given, of an outline seg_gradcam")
+    explain.add_argument("--target", metavar="CLASS|STRUCTURE", help="else the decision, or the first structure")
+    explain.add_argument("--box", type=_box, metavar="x0,y0,x1,y1", help="where to look, for models that ask for it")
     explain.add_argument("--out", type=Path, required=True, metavar="DIR")
     engines = ("own", "tf-keras-vis")  # explain.ENGINES, not imported before a command needs it
     explain.add_argument("--engine", choices=engines, default="own", help="tf-keras-vis: the reference, slow")

@@ -4,8 +4,8 @@ Importing this package fills the registry. Add a method: write one file, end it 
 name the file in the import below.
 """
 
-from medimg_core.explain import cam, gradients, occlusion, scorecam
-from medimg_core.explain.engine import ENGINES, available, compute, raise_grid, target_weights
+from medimg_core.explain import cam, gradients, occlusion, scorecam, segcam
+from medimg_core.explain.engine import ENGINES, available, available_places, compute, raise_grid, target_weights
 from medimg_core.explain.registry import Method, Query, method, methods, register
 from medimg_core.explain.trust import Verdict, verdict
 
@@ -15,6 +15,7 @@ __all__ = [
     "Query",
     "Verdict",
     "available",
+    "available_places",
     "cam",
     "compute",
     "gradients",
@@ -24,6 +25,7 @@ __all__ = [
     "raise_grid",
     "register",
     "scorecam",
+    "segcam",
     "target_weights",
     "verdict",
 ]

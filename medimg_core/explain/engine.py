@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from medimg_core.catalog import ModelCard
 from medimg_core.errors import BadRequest, MedImgError
 from medimg_core.explain.registry import Method, Query, method, methods
 from medimg_core.imaging import Geometry
+from medimg_core.inference.places import seen
+from medimg_core.inference.runtime import FEATURES
 from medimg_core.types import FloatArray, SaliencyMap
 
 Engine = Literal["own", "tf-keras-vis"]
@@ -44,8 +47,17 @@ def target_weights(card: ModelCard, target: str) -> FloatArray:
 
 
 def available(card: ModelCard) -> tuple[Method, ...]:
-    """The methods that exist for a network: CAM itself needs a pooled head."""
-    return tuple(m for m in methods() if m.needs != "features" or card.head == "pooled")
+    """The methods that exist for a model's answer: CAM itself needs a pooled head; without an answer there are none."""
+    if not card.answers:
+        return ()
+    own = (m for m in methods() if m.needs != "places_gradient")
+    return tuple(m for m in own if m.needs != "features" or card.head == "pooled")
+
+
+def available_places(card: ModelCard) -> tuple[Method, ...]:
+    """The methods that exist for what a model outlines; none for boxes."""
+    outlines = card.places is not None and card.places.kind == "outline"
+    return tuple(m for m in methods() if m.needs == "places_gradient" and outlines)
 
 
 def compute(
@@ -55,9 +67,10 @@ def compute(
 
     Args:
         name: identifier of the method (`gradcam`).
-        query: the question; `query.weights` must be `target_weights(card, target)`.
+        query: the question; `query.weights` must be `target_weights(card, target)`, of a structure
+            `segcam.structure_weights`.
         geometry: from `imaging.prepare`, the way back to the source grid.
-        target: the class that the map speaks for; kept with the map.
+        target: the class or structure that the map speaks for; kept with the map.
         engine: one of `ENGINES`.
 
     Returns:
@@ -82,23 +95,37 @@ def compute(
 def raise_grid(
     chosen: Method, grid: FloatArray, geometry: Geometry, *, target: str, card: ModelCard, seconds: float
 ) -> SaliencyMap:
-    """Raise a map `[h, w]` of the model's grid to the source grid and attach what a reader must know about it."""
+    """Raise a map `[h, w]` of the model's grid to the source grid and attach what a reader must know about it.
+
+    Where the network looked at a part of the source only, the rest of the map is zero.
+    """
+    values = geometry.raise_map(grid)
+    if geometry.window is not None:
+        values = np.where(seen(geometry), values, np.float32(0))
+    network = card.places.network if chosen.needs == "places_gradient" and card.places is not None else "model"
+    layer = card.cam_layer if network == "model" else FEATURES
     return SaliencyMap(
-        values=geometry.raise_map(grid),
+        values=values,
         grid=grid,
         method=chosen.name,
         target=target,
-        layer=card.cam_layer if chosen.family == "cam" else "input",
-        model=card.ref,
-        scale=scale_of(card, chosen.name),
+        layer=layer if chosen.family == "cam" else "input",
+        model=replace(card.ref, hash=catalog.hashes(card)[f"{network}.tflite"][:8]),
+        scale=scale_of(card, chosen.name, target),
         signed=chosen.signed,
         seconds=seconds,
     )
 
 
-def scale_of(card: ModelCard, name: str) -> float | None:
-    """The value shown as 1.0, as measured on the model's test films; None where it was not measured."""
-    scale = catalog.evaluation(card).get("saliency_scales", {}).get(name)
+def scale_of(card: ModelCard, name: str, target: str = "") -> float | None:
+    """The value shown as 1.0, as measured on the model's test films, of outlines on val for each structure.
+
+    None where it was not measured.
+    """
+    measured = catalog.evaluation(card)
+    scale = measured.get("saliency_scales", {}).get(name)
+    if method(name).needs == "places_gradient":
+        scale = measured.get("places", {}).get("saliency", {}).get(name, {}).get(target, {}).get("scale")
     return float(scale) if scale else None
 
 

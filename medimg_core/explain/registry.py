@@ -24,7 +24,8 @@ class Query:
     Attributes:
         runtime: the loaded network.
         x: prepared input float32 `[H, W, C]`.
-        weights: float32 `[K]`, what is explained is `sum(logits * weights)` (see `Runtime`).
+        weights: float32 `[K]`, what is explained is `sum(logits * weights)` (see `Runtime`); of an outline
+            `[h, w, K]`, then `sum(places * weights)`.
         forward: the forward pass of `x`, if it was already made; CAM then costs nothing more.
         seed: for methods that draw.
         progress: called between the passes of a slow method.
@@ -55,7 +56,8 @@ class Method:
         title: as shown (`Grad-CAM`).
         family: `cam`, `gradient` or `perturbation`.
         needs: the cheapest runtime call that suffices: `features` (the forward pass and a pooled head),
-            `cam_gradient`, `input_gradient` or `forward` (many forward passes).
+            `cam_gradient`, `input_gradient` or `forward` (many forward passes); `places_gradient` explains an outline
+            and no answer.
         signed: whether negative values mean evidence against.
         paper, equation: source.
         function: query -> float32 map `[h, w]` on any grid that covers the model input, unnormalised.
@@ -64,7 +66,7 @@ class Method:
     name: str
     title: str
     family: Literal["cam", "gradient", "perturbation"]
-    needs: Literal["features", "cam_gradient", "input_gradient", "forward"]
+    needs: Literal["features", "cam_gradient", "input_gradient", "forward", "places_gradient"]
     signed: bool
     paper: str
     equation: str

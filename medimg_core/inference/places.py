@@ -19,7 +19,7 @@ from medimg_core.imaging.shape import fit_ellipse
 from medimg_core.inference.boxes import find_boxes, mean_places, mirrored
 from medimg_core.inference.measures import ErrorFit, measure
 from medimg_core.inference.pool import runtime_for
-from medimg_core.inference.runtime import Forward
+from medimg_core.inference.runtime import Forward, Runtime
 from medimg_core.types import FloatArray, Image, MaskArray, Measurement, Region
 
 Box = tuple[float, float, float, float]
@@ -65,14 +65,19 @@ def look(
         ModelUnavailable: the network is missing or changed.
     """
     places = _required(card)
-    x, geometry = _input(image, places, box, beside)
-    runtime = runtime_for(card, engine, places.network)
-    forward = runtime.predict(x)
-    if places.mirror:
-        other = runtime.predict(np.ascontiguousarray(x[:, ::-1]))
-        forward = replace(forward, places=_averaged(forward, other, places))
+    x, geometry = looked_at(image, places, box, beside)
+    forward = forward_pass(runtime_for(card, engine, places.network), x, places)
     regions = find(forward, places, geometry, probability)
     return Places(regions, measured(regions, image, places), forward, x, geometry)
+
+
+def forward_pass(runtime: Runtime, x: FloatArray, places: PlacesCard) -> Forward:
+    """What a network that outlines or boxes sees in a prepared input `[H, W, C]`, in its mirror image too if asked."""
+    forward = runtime.predict(x)
+    if not places.mirror:
+        return forward
+    other = runtime.predict(np.ascontiguousarray(x[:, ::-1]))
+    return replace(forward, places=_averaged(forward, other, places))
 
 
 def measured(regions: Sequence[Region], image: Image, places: PlacesCard) -> tuple[Measurement, ...]:
@@ -104,8 +109,8 @@ def find(
     if places.exclusive:
         most = np.max(np.stack(list(chances.values())), axis=0)
         chances = {name: np.where(chance >= most, chance, np.float32(0)) for name, chance in chances.items()}
-    seen = _seen(geometry)
-    masks = {s.id: _cleaned((chances[s.id] >= s.threshold) & seen, s) for s in places.outputs}
+    inside = seen(geometry)
+    masks = {s.id: _cleaned((chances[s.id] >= s.threshold) & inside, s) for s in places.outputs}
     for structure in (s for s in places.structures if s.of):
         masks[structure.id] = np.logical_or.reduce([masks[part] for part in structure.of])
         chances[structure.id] = np.max(np.stack([chances[part] for part in structure.of]), axis=0)
@@ -130,7 +135,10 @@ def _required(card: ModelCard) -> PlacesCard:
     return card.places
 
 
-def _input(image: Image, places: PlacesCard, box: Box | None, beside: Sequence[Image]) -> tuple[FloatArray, Geometry]:
+def looked_at(
+    image: Image, places: PlacesCard, box: Box | None = None, beside: Sequence[Image] = ()
+) -> tuple[FloatArray, Geometry]:
+    """The input of the network that outlines or boxes, float32 `[H, W, C]`, and the way back; see `look`."""
     window = _window(image, places, box) if places.needs_box else None
     x, geometry = prepare(image, places.input, window)
     if not places.context:
@@ -162,14 +170,14 @@ def _window(image: Image, places: PlacesCard, box: Box | None) -> tuple[int, int
     return round(centre[0] - side / 2), round(centre[1] - side / 2), side, side
 
 
-def _seen(geometry: Geometry) -> MaskArray:
-    """Pixels of the source that the network looked at."""
-    seen = np.ones(geometry.source, np.bool_)
+def seen(geometry: Geometry) -> MaskArray:
+    """Pixels of the source that the network looked at, bool `[H, W]`."""
+    inside = np.ones(geometry.source, np.bool_)
     if geometry.window is not None:
         top, left, rows, columns = geometry.window
-        seen[:] = False
-        seen[max(top, 0) : max(top + rows, 0), max(left, 0) : max(left + columns, 0)] = True
-    return seen
+        inside[:] = False
+        inside[max(top, 0) : max(top + rows, 0), max(left, 0) : max(left + columns, 0)] = True
+    return inside
 
 
 def _cleaned(mask: MaskArray, structure: Structure) -> MaskArray:

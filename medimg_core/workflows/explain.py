@@ -1,4 +1,7 @@
-"""One film, one target, several maps: from one forward pass, cached, stoppable."""
+"""One film, one target, several maps: from one forward pass, cached, stoppable.
+
+Of what a model answers here, of what it outlines in `workflows.explain_places`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from dataclasses import dataclass
 
 from medimg_core.catalog import ModelCard
 from medimg_core.errors import BadRequest, Cancelled, MedImgError
-from medimg_core.explain import Query, available, compute, method, raise_grid, target_weights
+from medimg_core.explain import Query, available, available_places, compute, method, raise_grid, target_weights
+from medimg_core.imaging import Geometry
 from medimg_core.inference import Answer, predict, runtime_for
-from medimg_core.types import FloatArray, Image, SaliencyMap
+from medimg_core.inference.places import Box
+from medimg_core.types import FloatArray, Image, Prediction, SaliencyMap
 
-Key = tuple[str, str, str, str, str, int]
-"""Digest of the image, hash of the network, method, target, engine, seed."""
+Key = tuple[object, ...]
+"""Digest of the image, hash of the network, method, target, and what else decides: engine, seed, box, neighbours."""
+
+Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,14 +77,15 @@ CACHE = MapCache()
 
 
 def method_names(card: ModelCard, wanted: Sequence[str] | str) -> tuple[str, ...]:
-    """The methods asked for: names, a list in one string (`cam,gradcam`), or `all` that exist for the model.
+    """The methods asked for: names, a list in one string (`cam,gradcam`), or `all` that exist for the model's answer.
 
     Raises:
         BadRequest: an unknown method; the message lists the near names.
     """
     names = [n.strip() for n in wanted.split(",") if n.strip()] if isinstance(wanted, str) else list(wanted)
     if not names:
-        raise BadRequest("No saliency method was named.", f"Methods: {', '.join(m.name for m in available(card))}.")
+        exist = (*available(card), *available_places(card))
+        raise BadRequest("No saliency method was named.", f"Methods: {', '.join(m.name for m in exist)}.")
     if names == ["all"]:
         return tuple(m.name for m in available(card))
     return tuple(method(name).name for name in dict.fromkeys(names))
@@ -92,12 +100,14 @@ def explain(
     engine: str = "own",
     *,
     answer: Answer | None = None,
+    box: Box | None = None,
+    beside: Sequence[Image] = (),
     seed: int = 0,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
     cache: MapCache | None = None,
 ) -> list[SaliencyMap]:
-    """Maps of several methods for one film, in the order asked for; all share one forward pass.
+    """Maps of several methods for the answer to one film, in the order asked for; all share one forward pass.
 
     Args:
         methods: see `method_names`.
@@ -105,6 +115,7 @@ def explain(
         population: id on the card, which decides the operating point and so the decision.
         engine: see `explain.ENGINES`.
         answer: what `predict` said to this image and card, where it was asked before; else it is asked now.
+        box, beside: what `predict` was or is to be given.
         seed: for methods that draw.
         progress: called between passes with the share done, every method counting the same.
         cancelled: asked between passes.
@@ -118,16 +129,69 @@ def explain(
     names = method_names(card, methods)
     if target is not None:
         target_weights(card, target)  # an unknown class is told before any work
-    answer = answer or predict(image, card, population=population)
-    if answer.forward is None or answer.x is None or answer.geometry is None:
-        reasons = " ".join(answer.prediction.gate.reasons)
+    answer = answer or predict(image, card, population=population, box=box, beside=beside)
+    check_answered(answer.prediction)
+    assert answer.forward is not None
+    assert answer.x is not None
+    assert answer.geometry is not None
+    chosen = target or answer.prediction.decision or card.class_ids[card.positive]
+    weights, x, forward = target_weights(card, chosen), answer.x, answer.forward
+    looked = (box, *(other.digest for other in beside)) if card.places is not None else ()
+
+    def query(tick: Progress) -> Query:
+        return Query(runtime_for(card), x, weights, forward=forward, seed=seed, progress=tick)
+
+    return make_maps(
+        names,
+        query,
+        answer.geometry,
+        key=(image.digest, card.ref.hash, chosen, engine, seed, *looked),
+        target=chosen,
+        card=card,
+        engine=engine,
+        progress=progress,
+        cancelled=cancelled,
+        cache=cache,
+    )
+
+
+def check_answered(prediction: Prediction) -> None:
+    """Refuse to explain what the input check refused.
+
+    Raises:
+        MedImgError: with the reasons.
+    """
+    if prediction.refused:
+        reasons = " ".join(prediction.gate.reasons)
         raise MedImgError(
             f"The input check refused this image, so there is no answer to explain. {reasons}".strip(),
             "Choose an image of the kind that the model's card accepts.",
         )
-    chosen = target or answer.prediction.decision or card.class_ids[card.positive]
+
+
+def make_maps(
+    names: Sequence[str],
+    query: Callable[[Progress], Query],
+    geometry: Geometry,
+    *,
+    key: Key,
+    target: str,
+    card: ModelCard,
+    engine: str = "own",
+    progress: Progress = lambda share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    cache: MapCache | None = None,
+) -> list[SaliencyMap]:
+    """Maps of several methods for one question, from the cache where they are there.
+
+    Args:
+        query: the question, given what a slow method calls between its passes; asked for maps that are not there only.
+        key: what decides the maps besides the method.
+
+    Raises:
+        Cancelled: stopped; maps that were finished stay in the cache.
+    """
     kept = cache if cache is not None else CACHE
-    weights, hash_ = target_weights(card, chosen), card.ref.hash
     maps: list[SaliencyMap] = []
     for done, name in enumerate(names):
 
@@ -137,15 +201,13 @@ def explain(
             progress((done + share) / len(names))
 
         tick(0.0)
-        key = (image.digest, hash_, name, chosen, engine, seed)
-        entry = kept.get(key)
+        entry = kept.get((name, *key))
         if entry is not None:
             found = method(name)
-            maps.append(raise_grid(found, entry.grid, answer.geometry, target=chosen, card=card, seconds=entry.seconds))
+            maps.append(raise_grid(found, entry.grid, geometry, target=target, card=card, seconds=entry.seconds))
             continue
-        query = Query(runtime_for(card), answer.x, weights, forward=answer.forward, seed=seed, progress=tick)
-        made = compute(name, query, answer.geometry, target=chosen, card=card, engine=engine)
-        kept.put(key, made.grid, made.seconds)
+        made = compute(name, query(tick), geometry, target=target, card=card, engine=engine)
+        kept.put((name, *key), made.grid, made.seconds)
         maps.append(made)
     progress(1.0)
     return maps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -11,12 +11,19 @@ import numpy as np
 from medimg_core.catalog import ModelCard
 from medimg_core.errors import MedImgError
 from medimg_core.inference import predict
+from medimg_core.inference.places import Box
 from medimg_core.io.archives import sources
-from medimg_core.types import SaliencyMap
-from medimg_core.workflows.diagnose_files import Json, Opened, failed, open_paths, refused
-from medimg_core.workflows.explain import explain
-
-Progress = Callable[[float], None]
+from medimg_core.types import Prediction, SaliencyMap
+from medimg_core.workflows.beside import with_neighbours
+from medimg_core.workflows.diagnose_files import Json, Opened, check_box, failed, open_paths, refused
+from medimg_core.workflows.explain import Progress, explain
+from medimg_core.workflows.explain_places import (
+    NOT_OUTLINED,
+    explain_places,
+    split_methods,
+    structures,
+    was_outlined,
+)
 
 
 class Names:
@@ -47,40 +54,66 @@ class Names:
 def explain_paths(
     paths: Sequence[str],
     card: ModelCard,
-    methods: str,
+    methods: str | None,
     out: Path,
     *,
     target: str | None = None,
     population: str | None = None,
     engine: str = "own",
+    box: Box | None = None,
     png: bool = True,
     progress: Progress = lambda share: None,
 ) -> Iterator[Json]:
     """Write `<name>.<method>.npy` (float32 on the source grid, raw) and `.png` for every image and method.
 
+    Args:
+        methods, target: see `explain_places.split_methods`; without a target the decision and the first structure.
+        box: where to look, for models that ask for it.
+
     Yields:
         One object an image and method; one object for an image that was refused or could not be read.
+
+    Raises:
+        BadRequest: an unknown method or target, methods that do not explain it, or a box outside an image.
     """
+    of_answer, of_outline = split_methods(card, methods, target)
     out.mkdir(parents=True, exist_ok=True)
     names = Names([source.label for source in sources([Path(path) for path in paths])])
-    for opened in open_paths(paths):
+    for opened, beside in with_neighbours(open_paths(paths), [card]):
         if opened.image is None:
             yield _failure(failed(opened, opened.error))
             continue
-        name = names.of(opened)
+        name, image = names.of(opened), opened.image
+        check_box(opened, [card], box)
         try:
-            answer = predict(opened.image, card, population)
+            answer = predict(image, card, population, box=box, beside=beside)
             if answer.prediction.refused:
                 yield _failure(refused(opened, answer.prediction.gate, card))
                 continue
-            maps = explain(
-                opened.image, card, methods, target, population, engine=engine, answer=answer, progress=progress
-            )
+            maps: list[SaliencyMap] = []
+            if of_answer:
+                maps += explain(
+                    image, card, of_answer, target, population, engine,
+                    answer=answer, box=box, beside=beside, progress=progress,
+                )  # fmt: skip
+            if of_outline:
+                structure, said = target or structures(card)[0], answer.prediction
+                maps += explain_places(
+                    image, card, of_outline, structure, said, box=box, beside=beside, progress=progress
+                )
         except MedImgError as error:
             yield _failure(failed(opened, error, card))
             continue
         for saliency in maps:
-            yield _write(opened, saliency, name, out, png, answer.prediction.population or "")
+            reason = _reason(saliency, card, answer.prediction, saliency.method in of_outline)
+            population_of = answer.prediction.population or ""
+            yield {**_write(opened, saliency, name, out, png, population_of), "reason": reason}
+
+
+def _reason(saliency: SaliencyMap, card: ModelCard, prediction: Prediction, outline: bool) -> str:
+    """What a reader must know about a map besides its values."""
+    missing = outline and not was_outlined(card, saliency.target, prediction)
+    return " ".join([*([NOT_OUTLINED] if missing else []), *(["No positive evidence."] if saliency.empty else [])])
 
 
 def _write(opened: Opened, saliency: SaliencyMap, name: str, out: Path, png: bool, population: str) -> Json:
@@ -97,7 +130,7 @@ def _write(opened: Opened, saliency: SaliencyMap, name: str, out: Path, png: boo
         "file": opened.file,
         "index": opened.index,
         "status": "ok",
-        "reason": "No positive evidence." if saliency.empty else "",
+        "reason": "",
         "model": saliency.model.name,
         "version": saliency.model.version,
         "hash": saliency.model.hash,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from medimg_core.catalog import read_card
 from medimg_core.errors import BadRequest, MedImgError
 from medimg_core.explain.registry import Method, Query, register
 from medimg_core.imaging import Geometry
-from model_folder import TINY_BASELINE, TINY_MODEL, copy_model
+from model_folder import TINY_BASELINE, TINY_MODEL, TINY_OUTLINE, copy_model
 
 TINY = read_card(TINY_MODEL)
 GEOMETRY = Geometry.fit((16, 24), (8, 8), "squash")
@@ -29,7 +30,7 @@ def query(seed: int = 0, side: float = 1.0) -> Query:
 def test_every_method_of_the_contract_is_there_once() -> None:
     assert [m.name for m in explain.methods()] == [
         "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "hirescam",
-        "gradients", "smoothgrad", "integrated_gradients", "occlusion", "scorecam",
+        "gradients", "smoothgrad", "integrated_gradients", "occlusion", "scorecam", "seg_gradcam", "seg_hirescam",
     ]  # fmt: skip
     assert {m.name for m in explain.methods() if m.signed} == {"integrated_gradients", "occlusion"}
     with pytest.raises(ValueError, match="twice"):
@@ -41,7 +42,7 @@ def test_an_unknown_method_names_its_neighbours() -> None:
         explain.method("grad-cam")
 
 
-@pytest.mark.parametrize("name", [m.name for m in explain.methods()])
+@pytest.mark.parametrize("name", [m.name for m in explain.available(TINY)])
 def test_each_method_gives_a_finite_map_on_the_film(name: str) -> None:
     found = explain.compute(name, query(), GEOMETRY, target="pneumonia", card=TINY)
     assert found.values.shape == (16, 24)
@@ -118,8 +119,17 @@ def test_an_unknown_engine_is_told() -> None:
 def test_cam_is_offered_for_pooled_heads_only() -> None:
     assert "cam" in [m.name for m in explain.available(TINY)]
     names = [m.name for m in explain.available(read_card(TINY_BASELINE))]
-    assert "cam" not in names
-    assert len(names) == len(explain.methods()) - 1
+    assert names == [m.name for m in explain.available(TINY) if m.name != "cam"]
+
+
+def test_methods_of_outlines_are_offered_for_models_that_outline() -> None:
+    outlines = read_card(TINY_OUTLINE)
+    assert explain.available(outlines) == ()
+    assert [m.name for m in explain.available_places(outlines)] == ["seg_gradcam", "seg_hirescam"]
+    assert explain.available_places(TINY) == ()
+    assert outlines.places is not None
+    boxes = replace(outlines, places=replace(outlines.places, kind="boxes"))
+    assert explain.available_places(boxes) == ()
 
 
 def figures(hit: tuple[float, float, float], *, energy: float = 0.5, sanity: float | None = 0.1) -> dict[str, object]:
