@@ -16,6 +16,8 @@ from medimg_core.ui import (
     measuring,
     naming,
     saving,
+    series,
+    series_words,
     service,
     session,
     stage,
@@ -23,7 +25,6 @@ from medimg_core.ui import (
     who,
     words,
 )
-from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, Row, html, rows_html
@@ -38,22 +39,6 @@ def ask(choices: tuple[who.Choice, ...]) -> None:
             st.button(choice.title, key=f"who-{choice.id}", width="stretch", on_click=session.tell, args=(choice.id,))
 
 
-def others(case: session.Case, found: Answer) -> list[Answer | None]:
-    """The answers to all images of the case; None where one could not be had."""
-    return [
-        found if index == case.chosen else _quietly(image, case.told.get(index), case.models.get(index))
-        for index, image in enumerate(case.study.images)
-    ]
-
-
-def _quietly(image: Image, told: str | None, wanted: str | None) -> Answer | None:
-    """The answer to an image that the panel does not speak about; its failure is told once it does."""
-    try:
-        return service.answer(image, told, wanted) if service.answers(image, wanted) else None
-    except MedImgError:
-        return None
-
-
 def show(case: session.Case, image: Image) -> tuple[str, str]:
     """Stage and panel of an open image; returns the right end of the footer and the mark of the data."""
     left = st.container(key="image", height="stretch")
@@ -64,44 +49,57 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         together = False if one else choose.image(case, all_of_them=True)
         if clip is None or case.model:
             choose.model(case)
+    asked = None
     try:
         if clip is not None and (together or not case.together):
             with right:
                 return heart.show(case, *clip, left), heart.mark(clip[0])
         if not service.answers(image, case.model):
             return outlined(case, image, left, right)
+        asked = series.start(case)
         found = service.answer(image, case.who, case.model)
         faults: list[Row] = []
         finds = service.finds(image, case.who, case, faults)
     except MedImgError as error:
         with left:
-            stage.preview(case, "diagnosis")
+            stage.unanswered(case, image)
         with right:
+            if asked is not None:
+                series.show(asked)
             st.html(html(failure_panel(Failure(0, error, report(error, image.digest)))))
         return words.NOT_RUN, ""
-    questions, measured = answer.question(found), ()
+    questions, seen = answer.question(found), stage.Read()
+    if asked is not None:
+        asked.wait()
+    counted = asked.counted if asked is not None else None
     with left:
         if together:
-            stage.in_a_row(case, others(case, found))
+            stage.in_a_row(case, service.all_images(case, found))
         elif questions:
-            stage.preview(case, "diagnosis")
+            seen = stage.unanswered(case, image)
         else:
-            measured = stage.with_map(case, found, finds=finds)
+            seen = stage.with_map(case, found, finds=finds, counted=counted)
     with right:
         if questions:
             ask(questions)
             return "", naming.licence_mark(found.card)
-        panel = answer.panel(found, service.others(found))
-        st.html(html(replace(panel, rows=())))
-        steadiness.line(found)
-        rows = [row for one in finds for row in findings.short_rows(one)]
-        rows += [*faults, *findings.hint(service.waits_for_box(image, case), case.boxes.get(case.chosen))]
-        saves = saving.row(finds, session.workspace())
-        boxed = case.chosen in case.boxes  # the reader has just asked about what lies in it
-        told = (*rows, *saves, *panel.rows) if boxed else (*panel.rows[:-1], *rows, *saves, *panel.rows[-1:])
-        st.html(rows_html((*told, *measured)))
-        measuring.controls(case, finds)
+        if asked is not None:
+            series.show(asked)
+        series.slice_line(case, seen.at, answer.summary(found) if asked is not None else "")
+        with st.container(key="slice-answer" if asked is not None else "alone", gap=None):
+            panel = answer.panel(found, service.others(found))
+            st.html(html(replace(panel, rows=())))
+            steadiness.line(found)
+            rows = [row for one in finds for row in findings.short_rows(one)]
+            rows += [*faults, *findings.hint(service.waits_for_box(image, case), case.boxes.get(case.chosen))]
+            saves = saving.row(finds, session.workspace())
+            boxed = case.chosen in case.boxes  # the reader has just asked about what lies in it
+            told = (*rows, *saves, *panel.rows) if boxed else (*panel.rows[:-1], *rows, *saves, *panel.rows[-1:])
+            st.html(rows_html((*told, *seen.rows)))
+            measuring.controls(case, finds)
     mark = naming.licence_mark(found.card, *(one.card for one in finds))
+    if asked is not None and asked.found is not None:
+        return series_words.provenance(asked.found), mark
     return answer.provenance(found), "" if found.state == "refused" else mark
 
 
@@ -110,8 +108,10 @@ def outlined(case: session.Case, image: Image, left: measuring.Place, right: mea
     faults: list[Row] = []
     finds = service.finds(image, case.who, case, faults)
     with left:
-        measured = stage.outlines(case, image, finds)
+        seen = stage.outlines(case, image, finds)
+    measured = seen.rows
     with right:
+        series.slice_line(case, seen.at)
         first, *rest = finds or [None]
         if first is None:
             st.html(html(Panel("none", findings.DRAW_BOX, findings.WHY_BOX, rows=(*faults, *measured))))

@@ -10,10 +10,10 @@ import streamlit as st
 from medimg_core.ui import choose, demo, dropping, session, study, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel, Row, html, rows_html
+from medimg_core.ui.panel import Panel, html, rows_html
 from medimg_core.ui.reading import read, upload_panel
 from medimg_core.ui.service import routed_rows
-from medimg_core.ui.stage import black, preview
+from medimg_core.ui.stage import Read, black, preview
 from medimg_core.ui.viewer import Pane, Stage, mount, thumbnail
 
 PATIENCE = 1.0
@@ -77,8 +77,9 @@ def all_images(case: session.Case) -> None:
     st.html(study.table(case, space.lines))
 
 
-def answer(case: session.Case | None, measured: tuple[Row, ...]) -> None:
-    """What was read and measured, and the way to the diagnosis."""
+def answer(case: session.Case | None, seen: Read) -> None:
+    """What was read and measured, and the way to the diagnosis of the image on the stage."""
+    measured = seen.rows
     if case is None:
         st.html(html(Panel("none", words.NOTHING_OPEN, words.WELCOME)))
         return
@@ -91,6 +92,8 @@ def answer(case: session.Case | None, measured: tuple[Row, ...]) -> None:
             choose.model(case)
         with st.container(horizontal=True):
             if case.study.images and st.button("Open the diagnosis", key="open-diagnosis"):
+                if seen.at is not None:
+                    session.go_to(seen.at)
                 st.switch_page("pages/diagnosis.py")
             st.button("Close this case", key="close-case", on_click=session.close_case)
         if several:
@@ -132,7 +135,7 @@ def demo_group(known: tuple[str, ...]) -> str | None:
 
 with page(patient=True):
     opened = session.current()
-    measured: tuple[Row, ...] = ()
+    seen = Read()
     with st.container(key="stage", height="stretch", horizontal=True, wrap=False, gap="small"):
         with st.container(key="drop", height="stretch"):
             take_files()
@@ -140,8 +143,8 @@ with page(patient=True):
             if opened is None:
                 black("preview", words.NO_PICTURE, calm=True)
             else:
-                measured = preview(opened, "preview")
+                seen = preview(opened, "preview")
         with st.container(key="answer", height="stretch"):
-            answer(opened, measured)
+            answer(opened, seen)
     demo_strip()
     footer(words.NOTHING_LEAVES)

@@ -80,8 +80,8 @@ def drawn_stack(n: int = 10, positive: tuple[int, ...] = ()) -> list[Image]:
     return [drawn_slice(i, 0.4 if i in positive else 0.0) for i in range(n)]
 
 
-def slice_file(path: Path, number: int, strength: float = 0.0, *, series: str = "1.2.3.4") -> Path:
-    """The same as a DICOM file of a series."""
+def slice_file(path: Path, number: int, strength: float = 0.0, *, series: str = "1.2.3.4", **header: object) -> Path:
+    """The same as a DICOM file of a series; `header` are further entries, keyword -> value."""
     pixels = np.ascontiguousarray(synthetic_film(100 + number, strength).pixels, np.uint16)
     data = Dataset()
     data.file_meta = FileMetaDataset()
@@ -94,6 +94,8 @@ def slice_file(path: Path, number: int, strength: float = 0.0, *, series: str = 
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 8, 7
     data.PixelData = pixels.tobytes()
+    for keyword, value in header.items():
+        setattr(data, keyword, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)
     return path

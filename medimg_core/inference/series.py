@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,6 +40,15 @@ class Slice:
     error: str = ""
 
 
+Kept = MutableMapping[tuple[object, ...], Slice]
+"""Slices that were asked before, a few kilobytes each, under `kept_key`."""
+
+
+def kept_key(image: Image, card: ModelCard, population: str | None) -> tuple[object, ...]:
+    """What the answer to a slice depends on, within one case."""
+    return image.digest, where(image), card.ref.hash, population
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesAnswer:
     """What a model says to a series.
@@ -73,6 +82,7 @@ def predict_series(
     *,
     stopped: Callable[[], bool] | None = None,
     progress: Told | None = None,
+    kept: Kept | None = None,
     engine: str = "auto",
 ) -> SeriesAnswer:
     """Ask a model about all slices and say one thing about their series.
@@ -83,6 +93,7 @@ def predict_series(
         images: slices of one series, in any order.
         population: as in `predict`.
         stopped: asked between slices.
+        kept: slices found in it are not asked again; all that are asked go into it, so that a stopped series goes on.
 
     Raises:
         BadRequest: the model has no answer for a series.
@@ -91,7 +102,7 @@ def predict_series(
     """
     series_card(card)
     found: list[Slice] = []
-    for one in _asked(images, card, population, engine, stopped or (lambda: False)):
+    for one in _asked(images, card, population, engine, stopped or (lambda: False), {} if kept is None else kept):
         found.append(one)
         if progress is not None:
             progress(len(found), len(images))
@@ -153,17 +164,25 @@ def combine(slices: Sequence[Slice], card: ModelCard) -> SeriesAnswer:
 
 
 def _asked(
-    images: Sequence[Image], card: ModelCard, population: str | None, engine: str, stopped: Callable[[], bool]
+    images: Sequence[Image],
+    card: ModelCard,
+    population: str | None,
+    engine: str,
+    stopped: Callable[[], bool],
+    kept: Kept,
 ) -> Iterator[Slice]:
     """Slices in their order, two at a time; one that fails is an answer like any other."""
 
     def ask(image: Image) -> Slice:
-        try:
-            return see(image, predict(image, card, population, engine=engine))
-        except ModelUnavailable:
-            raise
-        except MedImgError as error:
-            return see(image, error)
+        key = kept_key(image, card, population)
+        if key not in kept:
+            try:
+                kept[key] = see(image, predict(image, card, population, engine=engine))
+            except ModelUnavailable:
+                raise
+            except MedImgError as error:
+                kept[key] = see(image, error)
+        return kept[key]
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="medimg-series") as threads:
         waiting: deque[Future[Slice]] = deque()

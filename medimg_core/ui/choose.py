@@ -28,9 +28,11 @@ def image(case: Case, *, all_of_them: bool = False) -> bool:
     together = all_of_them and case.together
     kept = f"together-{case.number}"
     beside = together and bool(st.session_state.get(kept, True))
-    key = f"image-{case.number}-{case.chosen}-{beside}"
+    key, now = f"image-{case.number}-{case.chosen}-{beside}", case.chosen
 
     def chosen() -> None:
+        if not _still(now):
+            return
         wanted = int(st.session_state[key])
         if together:
             st.session_state[kept] = wanted == _ALL
@@ -49,6 +51,15 @@ def image(case: Case, *, all_of_them: bool = False) -> bool:
         label_visibility="collapsed",
     )
     return beside
+
+
+def _still(index: int) -> bool:
+    """Whether the case still speaks about the image that a list was made for.
+
+    Where a run is broken off, Streamlit calls the function of a list that had gone already: it takes its value for new.
+    """
+    case = session.current()
+    return case is not None and case.chosen == index
 
 
 def _named(case: Case, index: int) -> str:
@@ -77,6 +88,8 @@ def model(case: Case) -> None:
     chosen, index = case.model or (first[0] if first else None), case.chosen
 
     def ask() -> None:
+        if not _still(index):
+            return
         wanted = st.session_state[key]
         session.ask(None if first and wanted == first[0] else wanted)
         session.workspace().lines.pop(index, None)

@@ -64,10 +64,15 @@ class ViewState:
 
 @dataclass(frozen=True, slots=True)
 class Viewed:
-    """What the viewer hands back."""
+    """What the viewer hands back.
+
+    Attributes:
+        at: index of the image that the reader rests on, among those given; None before he scrolled.
+    """
 
     annotations: tuple[Annotation, ...] = ()
     view: ViewState | None = None
+    at: int | None = None
 
     @property
     def boxes(self) -> tuple[Annotation, ...]:
@@ -75,14 +80,20 @@ class Viewed:
         return tuple(mark for mark in self.annotations if mark.kind == "box")
 
 
-def read(told: Any, images: Sequence[Image]) -> Viewed:
-    """The browser's state as types. What does not fit the images is left out: nothing in it can be trusted."""
+def read(told: Any, images: Sequence[Image], at: Any = None) -> Viewed:
+    """The browser's state as types. What does not fit the images is left out: nothing in it can be trusted.
+
+    Args:
+        told: measurements and view.
+        at: the image that the reader rests on.
+    """
+    rests = _index(at, images)
     if not isinstance(told, Mapping):
-        return Viewed()
+        return Viewed(at=rests)
     marks = told.get("marks")
     listed = marks[:_MOST] if isinstance(marks, list) else []
     found = (_annotation(mark, images) for mark in listed if isinstance(mark, Mapping))
-    return Viewed(tuple(mark for mark in found if mark is not None), _view(told.get("view"), images))
+    return Viewed(tuple(mark for mark in found if mark is not None), _view(told.get("view"), images), rests)
 
 
 def _annotation(mark: Mapping[str, Any], images: Sequence[Image]) -> Annotation | None:

@@ -26,6 +26,7 @@ from medimg_core.ui import (
     service,
     session,
     stage,
+    staged,
     words,
 )
 from medimg_core.ui.jobs import Job
@@ -150,7 +151,7 @@ def _stage(case: Case, clip: Clip, images: tuple[Image, ...], key: object) -> tu
         regions=[*lines, *layers.lines(case, images)],
         legend=[*regions.legend(clip.chosen or finds[:1]), *layers.legend(case)],
     )
-    got = mount(f"heart-{case.number}-{images[0].digest[:16]}-{count}", stage.films(images), panes, told)
+    got = mount(f"heart-{case.number}-{images[0].digest[:16]}-{count}", staged.films(images), panes, told)
     seen = outlined.take(case, got, images, finds)
     at = phases.end_diastole if phases else 0
     return stage.measured_rows(seen, images, at)

@@ -20,7 +20,8 @@ class Job:
     """One piece of long work.
 
     Attributes:
-        group: what it belongs to; the page Explainability shows and stops `maps` alone.
+        group: what it belongs to; the page Explainability shows and stops `maps` alone, and all images of a study give
+            way to the `series` that a reader waits for.
         share: how much is done, 0 to 1.
         result: what the work returned; None while it runs.
         error: what it raised; `Cancelled` when the user stopped it.
@@ -63,7 +64,15 @@ class Jobs:
 
     def running(self, group: str | None = None) -> list[Job]:
         """Jobs that are not done, of one group or of all, in the order of their start."""
-        return [job for job in self._jobs.values() if not job.done.is_set() and group in (None, job.group)]
+        return [job for job in list(self._jobs.values()) if not job.done.is_set() and group in (None, job.group)]
+
+    def give_way(self, group: str) -> None:
+        """Wait for work of a group that has begun, for other work to call between its steps. Work that has not begun
+        may wait for this very thread.
+        """
+        for job in self.running(group):
+            if job.share > 0:
+                job.done.wait()
 
     def stop(self, group: str | None = None) -> None:
         """Ask running jobs to stop, of one group or all; each ends at its next step."""

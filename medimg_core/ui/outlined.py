@@ -34,7 +34,7 @@ def take(case: Case, got: Any, images: Sequence[Image], finds: Sequence[Found]) 
         if said is not None:
             session.correct(images[index].digest, said[0], said[2])
             st.rerun()
-    return drawn.read(got.drawn, images)
+    return drawn.read(got.drawn, images, got.at)
 
 
 def take_box(case: Case, seen: Viewed, images: Sequence[Image], image: Image) -> None:

@@ -11,6 +11,7 @@ from medimg_core.explain import Method, available, method, verdict
 from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
 from medimg_core.inference.places import Box
+from medimg_core.inference.series import kept_key, see
 from medimg_core.types import Image, SaliencyMap
 from medimg_core.ui import naming, pixels, session, who
 from medimg_core.ui.answer import Answer, Asked
@@ -160,6 +161,8 @@ def _answer(image: Image, chosen: Asked, told: str | None, space: Workspace) -> 
     card = chosen.card
     population = who.chosen_population(card, told)
     found = diagnose(image, card, population, with_map=False, answers=space.answers, maps=space.maps)
+    if card.series is not None:  # what it says of one slice is not asked again for its series
+        space.slices[kept_key(image, card, population)] = see(image, found.answer)
     if found.state == "refused":
         return Answer(image, told, found, None, None, chosen)
     name = FIRST_MAP
@@ -179,6 +182,22 @@ def others(found: Answer, space: Workspace | None = None) -> list[Answer]:
         return []
     rest = [card for card in answering(found.asked.routed) if card.name != found.card.name]
     return [answer(found.image, who.chosen_population(card, found.told), card.name, space) for card in rest]
+
+
+def all_images(case: Case, found: Answer) -> list[Answer | None]:
+    """The answers to all images of a case, `found` for the chosen one; None where one could not be had."""
+    return [
+        found if index == case.chosen else _quietly(image, case.told.get(index), case.models.get(index))
+        for index, image in enumerate(case.study.images)
+    ]
+
+
+def _quietly(image: Image, told: str | None, wanted: str | None) -> Answer | None:
+    """The answer to an image that the panel does not speak about; its failure is told once it does."""
+    try:
+        return answer(image, told, wanted) if answers(image, wanted) else None
+    except MedImgError:
+        return None
 
 
 def layers(answer: Answer, names: Sequence[str], target: str, space: Workspace) -> dict[str, Layer]:

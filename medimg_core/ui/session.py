@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
+from medimg_core.inference.series import Slice
 from medimg_core.types import Image, PatientHeader, Region, Series, Spacing, Study
 from medimg_core.ui import memory
 from medimg_core.ui.jobs import Jobs
@@ -127,6 +128,7 @@ class Workspace:
     answers: ByteCache[Any, Any] = field(default_factory=answer_cache)
     found: ByteCache[Any, Any] = field(default_factory=find_cache)
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    slices: dict[tuple[object, ...], Slice] = field(default_factory=dict)
     lines: dict[int, Any] = field(default_factory=dict)
     saves: dict[Hashable, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -156,6 +158,7 @@ class Workspace:
         self.found.clear()
         with self.lock:
             self.results.clear()
+            self.slices.clear()
             self.lines.clear()
             self.saves.clear()
         memory.give_back_soon()
@@ -203,6 +206,20 @@ def choose(index: int) -> None:
     case = current()
     if case is not None and index != case.chosen:
         st.session_state[_CASE] = replace(case, chosen=index)
+
+
+def go_to(index: int) -> None:
+    """Speak about another image. In the same series what the reader told about the patient and the model he asked hold
+    there too.
+    """
+    case = current()
+    if case is None or index == case.chosen or case.series is None:
+        return
+    if case.start <= index < case.start + len(case.series.images):
+        told = {index: case.who, **case.told} if case.who else case.told
+        models = {index: case.model, **case.models} if case.model else case.models
+        case = replace(case, told=told, models=models)
+    st.session_state[_CASE] = replace(case, chosen=index)
 
 
 def tell(who: str) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from medimg_core.explain.engine import scale_of
-from medimg_core.types import Image, Series, Study
-from medimg_core.ui import layers, measured, naming, outlined, pixels, regions, service, session, study, words
+from medimg_core.types import Image, Study
+from medimg_core.ui import layers, measured, naming, outlined, regions, service, session, staged, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, Row, html
 from medimg_core.ui.session import Case
+from medimg_core.ui.staged import Staged
 from medimg_core.ui.viewer import (
     LAYOUTS,
+    Counted,
     Pane,
     Picker,
     Stack,
     Stage,
     Viewed,
-    film,
     later_layer,
     layer,
     mount,
@@ -37,76 +39,56 @@ _OTHERS = 6
 """Images beside the answered one whose measurements the panel lists."""
 
 
-def films(images: Sequence[Image]) -> list[dict[str, Any]]:
-    """Viewer entries of images, under the tokens of the open case."""
-    tokens = session.workspace().case
-    kinds = service.known_kinds(images)
-    told = list(zip(images, kinds, strict=True))
-    return session.remember(
-        ("entries", tuple((image.digest, image.spacing) for image in images), tuple(kinds)),
-        lambda: [film(image, tokens, _encoding(image), kind=kind) for image, kind in told],
-    )
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a reader did on a stage.
 
-
-def _encoding(image: Image) -> pixels.Encoding:
-    return session.remember(("encoding", image.digest), lambda: pixels.encoding(image))
-
-
-def preview(case: Case, name: str) -> tuple[Row, ...]:
-    """The chosen image, with all images of its patient to scroll through and compare, without a map.
-
-    Returns the panel's rows about what the reader measured.
+    Attributes:
+        rows: the panel's rows about what he measured.
+        at: number in the study of the image that he rests on; None before he scrolled to another.
     """
+
+    rows: tuple[Row, ...] = ()
+    at: int | None = None
+
+
+def preview(case: Case, name: str) -> Read:
+    """The chosen image, with all images of its patient to scroll through and compare, without a map."""
     image, chosen = case.image, case.series
     if image is None or chosen is None:
         black(name, words.UNREADABLE_PICTURE)
-        return ()
-    named = _of_patient(case)
-    series = tuple(one for _, one in named)
-    place, within = series.index(chosen), case.chosen - case.start
+        return Read()
+    named = staged.of_patient(case)
+    several = [series for _, series, _ in named]
+    place, within = next(i for i, one in enumerate(several) if one is chosen), case.chosen - case.start
     key = f"{name}-{case.number}-{image.digest[:16]}"
-    titles, kinds = [title for title, _ in named], service.known_kinds([one.images[0] for one in series])
-    seen = viewer(Study(series), key=key, titles=titles, start=(place, within), kinds=kinds)
-    images = [image for one in series for image in one.images]
-    firsts = [sum(len(one.images) for one in series[:at]) for at in range(len(series))]
-    stacks = [Stack(title, at, len(one.images)) for title, at, one in zip(titles, firsts, series, strict=True)]
-    return measured_rows(seen, images, firsts[place] + within, stacks)
+    titles, kinds = [title for title, _, _ in named], service.known_kinds([one.images[0] for one in several])
+    seen = viewer(Study(tuple(several)), key=key, titles=titles, start=(place, within), kinds=kinds, rests=True)
+    images = [image for one in several for image in one.images]
+    firsts = [sum(len(one.images) for one in several[:at]) for at in range(len(several))]
+    stacks = [Stack(title, at, len(one.images)) for title, at, one in zip(titles, firsts, several, strict=True)]
+    indices = [first + i for _, one, first in named for i in range(len(one.images))]
+    rows = measured_rows(seen, images, firsts[place] + within, stacks)
+    return Read(rows, None if seen.at is None else indices[seen.at])
 
 
-def _of_patient(case: Case) -> list[tuple[str, Series]]:
-    """The series of the case that show the chosen image's patient, with what they are called.
-
-    Another patient's never stand on the same stage: the strip above it names one. Where dates differ the date is told,
-    so that a prior is known as one.
-    """
-    found, first = [], 0
-    for index, series in enumerate(case.study.series):
-        if session.identity(case.header_of(first)) == session.identity(case.header):
-            found.append(
-                (index, series, case.header_of(first).study_date, series.description or study.label(case, first))
-            )
-        first += len(series.images)
-    dated = len({date for _, _, date, _ in found}) > 1 and not session.patient_hidden()
-    return [(f"{index + 1} {name} {date if dated else ''}".strip(), series) for index, series, date, name in found]
-
-
-def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Found] = ()) -> tuple[Row, ...]:
+def with_map(
+    case: Case, answer: Answer, alone: bool = True, finds: Sequence[Found] = (), counted: Counted | None = None
+) -> Read:
     """A film with the map beside its answer. All fast methods are there to choose from, without asking the server.
 
-    The other images of the case can be put beside it, a prior among them. Returns the panel's row about what the reader
-    measured on the film.
+    A slice stands in its series. The other images of the case can be put beside it, a prior among them.
 
     Args:
         alone: it has the stage for itself; otherwise it stands beside others, without toolbar and colour bar.
         finds: what models outlined on it.
+        counted: how much the slices of its series weighed; the number of the stack is filled in.
     """
     image = answer.image
     if answer.layer is None:
-        if alone:
-            if finds:
-                return outlines(case, image, finds)
-            return preview(case, "diagnosis")
-        return _plain(case, image)
+        if alone and finds:
+            return outlines(case, image, finds, counted)
+        return unanswered(case, image, counted) if alone else _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
     entries = {}
@@ -119,77 +101,83 @@ def with_map(case: Case, answer: Answer, alone: bool = True, finds: Sequence[Fou
             entries[m.name] = later_layer(m.name, answer.layer.target, scale, digest, space.case, make)
     scaled = answer.layer.scale is not None
     bar = {"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE}
-    images, stacks = beside_film(case, image) if alone else ([image], [])
+    shown = staged.around(case, image) if alone else Staged([image], [case.chosen], [])
     stage = Stage(
         toolbar=alone,
-        layouts=LAYOUTS if len(stacks) > 1 else ("1x1",),
-        stacks=stacks,
         shown=answer.map_trusted,
         bar=bar if alone else None,
         picker=Picker("Method", [(m.name, m.title) for m in fast], answer.layer.method),
         note_off="" if answer.map_trusted else words.map_off(answer.studied, answer.verdict),
-        answered=words.answered(_told_of(case, stacks), mapped=True) if len(stacks) > 1 else "",
-        mapped=_same(images, image),
         corners=alone,
-        regions=[*outlined.lines(images, finds), *(layers.lines(case, images) if alone else ())],
+        regions=[*outlined.lines(shown.images, finds), *(layers.lines(case, shown.images) if alone else ())],
         legend=[*regions.legend(finds), *layers.legend(case)] if alone else (),
     )
-    pane = Pane(0, "The film with the map of its evidence", series=0 if stacks else None)
     place = "diagnosis" if alone else "beside"
     key = f"{place}-{case.number}-{digest[:16]}-{card.name}-{answer.told}"
-    got = mount(key, films(images), [pane], stage, entries)
-    return _taken(case, got, images, stacks, finds) if alone else ()
+    alt = "The film with the map of its evidence"
+    return _mounted(case, image, shown, stage, key, alt, finds, entries, counted=counted, alone=alone)
 
 
-def outlines(case: Case, image: Image, finds: Sequence[Found]) -> tuple[Row, ...]:
-    """An image with what models outlined on it, without a map. Returns the panel's row about the reader's own measures.
+def outlines(case: Case, image: Image, finds: Sequence[Found], counted: Counted | None = None) -> Read:
+    """An image with what models outlined on it, without a map.
 
     Args:
         finds: may be empty: then the reader still has his tools, and a box of his goes to the models that wait for one.
+        counted: see `with_map`.
     """
-    images, stacks = beside_film(case, image)
+    shown = staged.around(case, image)
     stage = Stage(
-        layouts=LAYOUTS if len(stacks) > 1 else ("1x1",),
-        stacks=stacks,
-        regions=[*outlined.lines(images, finds), *layers.lines(case, images)],
+        regions=[*outlined.lines(shown.images, finds), *layers.lines(case, shown.images)],
         legend=[*regions.legend(finds), *layers.legend(case)],
-        answered=words.answered(_told_of(case, stacks)) if len(stacks) > 1 and finds else "",
-        mapped=_same(images, image),
     )
-    pane = Pane(0, "The image with its outlines", series=0 if stacks else None)
-    got = mount(f"outlines-{case.number}-{image.digest[:16]}", films(images), [pane], stage)
-    return _taken(case, got, images, stacks, finds)
+    key = f"outlines-{case.number}-{image.digest[:16]}"
+    return _mounted(case, image, shown, stage, key, "The image with its outlines", finds, counted=counted)
 
 
-def _taken(
-    case: Case, got: Any, images: Sequence[Image], stacks: Sequence[Stack], finds: Sequence[Found]
-) -> tuple[Row, ...]:
-    image, seen = images[0], outlined.take(case, got, images, finds)
+def unanswered(case: Case, image: Image, counted: Counted | None = None) -> Read:
+    """An image without an answer, in its series where it is a slice."""
+    in_series = case.series is not None and case.series.kind == "slices"
+    return outlines(case, image, (), counted) if in_series else preview(case, "diagnosis")
+
+
+def _mounted(
+    case: Case,
+    image: Image,
+    shown: Staged,
+    stage: Stage,
+    key: str,
+    alt: str,
+    finds: Sequence[Found],
+    maps: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    counted: Counted | None = None,
+    alone: bool = True,
+) -> Read:
+    """Mount images with what lies on the chosen one. A series keeps its viewer whichever of its slices is chosen: what
+    the reader set and where he scrolled stays.
+    """
+    several = len(shown.stacks) > 1 or shown.in_series
+    answered = bool(maps or finds) and several
+    told = replace(
+        stage,
+        layouts=LAYOUTS if several else ("1x1",),
+        stacks=shown.stacks,
+        answered=words.answered(staged.told_of(case, shown.named), mapped=bool(maps)) if answered else "",
+        mapped=staged.same(shown.images, image),
+        wanted=shown.start if shown.in_series else None,
+        counted=replace(counted, series=shown.stack or 0) if counted and shown.in_series else None,
+    )
+    pane = Pane(shown.start, alt, series=shown.stack)
+    if shown.in_series:
+        key = f"series-{case.number}-{shown.images[0].digest[:16]}"
+    got = mount(key, staged.entries(case, shown), [pane], told, maps)
+    if not alone:
+        return Read()
+    seen = outlined.take(case, got, shown.images, finds)
     if service.waits_for_box(image, case):
-        outlined.take_box(case, seen, images, image)
-    return (*measured_rows(seen, images, 0, stacks[1:]), *layers.rows(case, image))
-
-
-def beside_film(case: Case, image: Image) -> tuple[list[Image], list[Stack]]:
-    """A film, then the series of its patient, as stacks to choose from; the film alone where it is all there is."""
-    images, stacks, named = [image], [Stack("This image", 0, 1)], _of_patient(case)
-    if sum(len(series.images) for _, series in named) == 1:
-        return images, stacks
-    for title, series in named:
-        stacks.append(Stack(title, len(images), len(series.images), frame_ms=series.images[0].frame_ms))
-        images.extend(series.images)
-    return images, stacks
-
-
-def _same(images: Sequence[Image], image: Image) -> list[int]:
-    """Where an image stands among others: it comes first, and once more in its series."""
-    return [index for index, one in enumerate(images) if one.digest == image.digest]
-
-
-def _told_of(case: Case, stacks: Sequence[Stack]) -> str:
-    """What the chosen image is called beside the others of its patient: its number in its series, else its series."""
-    index, series = next((i, one) for i, (_, one) in enumerate(_of_patient(case), start=1) if one is case.series)
-    return words.numbered(stacks[index].title, case.chosen - case.start, len(series.images), len(stacks) > 2)
+        outlined.take_box(case, seen, shown.images, image)
+    rows = (*measured_rows(seen, shown.images, shown.start, shown.named), *layers.rows(case, image))
+    return Read(rows, None if seen.at is None else shown.indices[seen.at])
 
 
 def measured_rows(seen: Viewed, images: Sequence[Image], index: int, stacks: Sequence[Stack] = ()) -> tuple[Row, ...]:
@@ -198,23 +186,15 @@ def measured_rows(seen: Viewed, images: Sequence[Image], index: int, stacks: Seq
     Args:
         stacks: the series among the images; without them images are counted as they come.
     """
-    same = _same(images, images[index])
+    same = staged.same(images, images[index])
     own = [said for at in same if (said := measured.line(seen.annotations, images, at))]
     others = sorted({mark.image for mark in seen.annotations}.difference(same))
     rows = [
-        (f"On {_numbered(at, len(images), stacks)}", measured.line(seen.annotations, images, at))
+        (f"On {staged.numbered(at, len(images), stacks)}", measured.line(seen.annotations, images, at))
         for at in others[:_OTHERS]
     ]
     more = [("Measured", f"{len(others) - _OTHERS} more images")] if len(others) > _OTHERS else []
     return (*([("Measured", "; ".join(own))] if own else []), *rows, *more)
-
-
-def _numbered(at: int, count: int, stacks: Sequence[Stack]) -> str:
-    several = [stack for stack in stacks if stack.first <= at < stack.first + stack.count]
-    if not several:
-        return words.numbered("", at, count, several=False)
-    stack = several[-1]
-    return words.numbered(stack.title, at - stack.first, stack.count, len({one.title for one in stacks}) > 1)
 
 
 def in_a_row(case: Case, answers: Sequence[Answer | None]) -> None:
@@ -260,11 +240,11 @@ def _select(case: Case, index: int, found: Answer | None) -> None:
     )
 
 
-def _plain(case: Case, image: Image) -> tuple[()]:
+def _plain(case: Case, image: Image) -> Read:
     """One image of a row without a map."""
-    pane = Pane(0, "An image without a map")
-    mount(f"plain-{case.number}-{image.digest[:16]}", films([image]), [pane], Stage(toolbar=False, corners=False))
-    return ()
+    pane, stage = Pane(0, "An image without a map"), Stage(toolbar=False, corners=False)
+    mount(f"plain-{case.number}-{image.digest[:16]}", staged.films([image]), [pane], stage)
+    return Read()
 
 
 def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:
@@ -284,7 +264,7 @@ def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str],
     entries = {name: layer(map_, image.digest, tokens) for name, map_ in shown.layers.items()}
     key = f"explainability-{case.number}-{image.digest[:16]}-{answer.card.name}"
     with st.container(key="image", height="stretch"):
-        return mount(key, films([image]), panes, stage, entries)
+        return mount(key, staged.films([image]), panes, stage, entries)
 
 
 def beside(panel: Panel, picture: Callable[[], None]) -> str:

@@ -32,6 +32,7 @@ def start(case: Case, space: Workspace) -> Job:
     def work(progress: Progress) -> None:
         for index, image in enumerate(images):
             progress(index / len(images))
+            space.jobs.give_way("series")
             if index not in space.lines:
                 space.lines[index] = line(image, told.get(index), models.get(index), space)
 

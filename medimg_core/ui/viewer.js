@@ -13,6 +13,7 @@ class Viewer {
     this.view = parentElement.querySelector(".view");
     const focused = this.view.getRootNode().activeElement?.closest?.(".frame, button, select, input");
     const place = focused ? [...this.view.querySelectorAll(".frame, button, select, input")].indexOf(focused) : -1;
+    const again = mounted.has(this.view);
     mounted.get(this.view)?.close();
     mounted.set(this.view, this);
     this.ramps = { for: data.ramps.for.map(rgb), against: data.ramps.against.map(rgb) };
@@ -21,10 +22,12 @@ class Viewer {
     if (!looks.has(data.id)) looks.set(data.id, this.fresh());
     this.look = looks.get(data.id);
     if (data.picker?.server) this.look.pick = data.picker.value;
+    if (this.look.wished !== data.shown) this.look.map = this.look.wished = data.shown; // of another slice, whose map is trusted more or less
     this.layouts = data.layouts;
     this.correction = new Correction(this);
     this.maps = new Map(Object.entries(data.maps).map(([id, map]) => [id, { ...map, raised: null }]));
     this.build();
+    this.slices = new Slices(this, again);
     this.watch = new ResizeObserver(() => this.later());
     this.watch.observe(this.view);
     this.hidden = () => { if (document.hidden) this.cine = null; };
@@ -37,6 +40,7 @@ class Viewer {
   close() {
     this.closed = true;
     this.cine = null;
+    this.slices.close();
     this.watch.disconnect();
     document.removeEventListener("visibilitychange", this.hidden);
   }
@@ -48,7 +52,7 @@ class Viewer {
     for (const { series } of data.panes) panes.push(this.begin(series, panes[0], first(series) !== first(panes[0]?.series)));
     return {
       panes, active: 0, linked: true, layout: data.layout, tool: "window", marks: [], chosen: null, invert: false, regions: true,
-      map: data.shown, opacity: data.opacity, threshold: data.threshold, pick: data.picker?.value ?? null, slots: data.slots ?? [],
+      map: data.shown, wished: data.shown, wanted: data.wanted, rested: null, opacity: data.opacity, threshold: data.threshold, pick: data.picker?.value ?? null, slots: data.slots ?? [],
     };
   }
 
@@ -150,7 +154,7 @@ class Viewer {
 
   async readMap(map) {
     const bytes = await store.want(map.url, (buffer) => new Uint8Array(buffer));
-    Object.assign(map, readMap(bytes.buffer, map, this.data.images[0], this.data.columns > 1 ? 448 : 640));
+    Object.assign(map, readMap(bytes.buffer, map, this.data.images[this.data.mapped[0]], this.data.columns > 1 ? 448 : 640));
   }
 
   async refetch() { // what the panes show, then the rest of their series
@@ -404,6 +408,7 @@ class Viewer {
     }
     this.bar?.update();
     this.strip?.update();
+    this.slices.watch();
     const failed = this.panes.some(({ image }) => image && store.fault(image.url) !== null);
     if (this.complete) this.view.dataset.ready = this.lost || failed ? "lost" : "1";
   }

@@ -14,6 +14,7 @@ from medimg_core.ui.drawn import Annotation, Viewed, ViewState
 from medimg_core.ui.viewer_data import (
     LAYOUTS,
     TOOLS,
+    Counted,
     Layer,
     Layout,
     MethodView,
@@ -35,6 +36,7 @@ __all__ = [
     "LAYOUTS",
     "TOOLS",
     "Annotation",
+    "Counted",
     "Layer",
     "Layout",
     "MethodView",
@@ -51,6 +53,7 @@ __all__ = [
     "module",
     "mount",
     "outlines",
+    "series_films",
     "stack_films",
     "thumbnail",
     "viewer",
@@ -67,6 +70,7 @@ MODULES = (
     "viewer_input.js",
     "viewer_bar.js",
     "viewer_cine.js",
+    "viewer_slices.js",
     "viewer.js",
 )
 """The browser side, in the order in which the files are joined into one module."""
@@ -105,7 +109,8 @@ def mount(
         layers: method -> entry made by `layer`.
 
     Returns:
-        Streamlit's result with `open`, `pick`, `slots`, `drawn` (see `drawn.read`), `corrected` (see `corrected.read`).
+        Streamlit's result with `open`, `pick`, `slots`, `drawn` and `at` (see `drawn.read`), `corrected` (see
+        `corrected.read`).
     """
     case = session.current()
     data = described(key, case.number if case else 0, films, panes, stage, layers)
@@ -119,7 +124,25 @@ def mount(
         on_pick_change=_rerun,
         on_slots_change=_rerun,
         on_drawn_change=_rerun,
+        on_at_change=_rerun,
         on_corrected_change=_rerun,
+    )
+
+
+def series_films(series: Sequence[Series], kinds: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Viewer entries of all images of several series, under the tokens of the open case; made once.
+
+    Args:
+        kinds: what the router takes the series for, as far as that is known; see `pixels.presets`.
+    """
+    tokens = session.workspace().case
+    parts = tuple(tuple((image.digest, image.spacing) for image in one.images) for one in series)
+    known = (*kinds, *[""] * (len(series) - len(kinds)))
+    return session.remember(
+        ("films", parts, known),
+        lambda: [
+            entry for one, kind in zip(series, known, strict=True) for entry in stack_films(one.images, tokens, kind)
+        ],
     )
 
 
@@ -134,6 +157,7 @@ def viewer(
     start: tuple[int, int] = (0, 0),
     layout: Layout = "1x1",
     kinds: Sequence[str] = (),
+    rests: bool = False,
 ) -> Viewed:
     """Show a study to scroll, window, measure and compare in.
 
@@ -146,29 +170,24 @@ def viewer(
         start: series and image within it that the first pane begins with.
         kinds: what the router takes the series for, as far as that is known; see `pixels.presets`.
         layout: panes at the beginning; the reader changes it where there are several series or images.
+        rests: also tell which image the reader rests on, once he has stopped scrolling (`Viewed.at`).
 
     Returns:
         What the reader drew, in image pixels, and what he saw when he finished it. The images are counted through all
-        series, those of `prior` last. Nothing but a finished measurement runs the page again.
+        series, those of `prior` last. Nothing but a finished measurement runs the page again, and with `rests` the end
+        of scrolling.
     """
     now = shown.series if isinstance(shown, Study) else (shown,)
     series = now + (prior.series if prior is not None else ())
     images = [image for one in series for image in one.images]
-    tokens = session.workspace().case
-    parts = tuple(tuple((image.digest, image.spacing) for image in one.images) for one in series)
-    known = (*kinds, *[""] * (len(series) - len(kinds)))
-    films = session.remember(
-        ("films", parts, known),
-        lambda: [
-            entry for one, kind in zip(series, known, strict=True) for entry in stack_films(one.images, tokens, kind)
-        ],
-    )
+    films = series_films(series, kinds)
     stacks, first = [], 0
     for index, one in enumerate(series):
         title = titles[index] if index < len(titles) else f"Series {index + 1}"
         begin = start[1] if index == start[0] else len(one.images) // 2 if one.kind == "slices" else 0
         stacks.append(Stack(title, first, len(one.images), begin, one.images[0].frame_ms if one.images else None))
         first += len(one.images)
+    tokens = session.workspace().case
     maps = {one.method: layer(one, images[0].digest, tokens) for one in layers if isinstance(one, Layer)}
     panes = [Pane(0, stacks[start[0]].title, series=start[0])]
     if prior is not None:
@@ -181,8 +200,10 @@ def viewer(
         bar=_bar(layers),
         stacks=stacks,
         regions=[line for one in layers if isinstance(one, Region) for line in outlines(one, 0)],
+        wanted=stacks[start[0]].first + start[1] if rests and stacks else None,
     )
-    return drawn.read(mount(key, films, panes, stage, maps).drawn, images)
+    got = mount(key, films, panes, stage, maps)
+    return drawn.read(got.drawn, images, got.at)
 
 
 def _bar(layers: Sequence[Layer | Region]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ const HELP = [
   ["Arrows", "move the image; up and down turn the images of a series"],
   ["Page up, page down, Home, End", "images of a series"],
   ["Space", "play or stop a series"],
+  ["N, P", "next and previous slice that counted in the answer to a series"],
   ["1 to 9", "windows in the order of the toolbar"],
   ["[ and ]", "window narrower, wider"],
   [", and .", "window darker, brighter"],
@@ -88,12 +89,14 @@ class Bar {
   }
 
   slices() {
-    const g = this.group("Image"), { viewer } = this;
+    const g = this.group("Image"), { viewer } = this, { counted } = viewer.data, rail = el("span", "rail");
     this.slice = Object.assign(el("input"), { type: "range", min: 1, step: 1 });
     this.slice.setAttribute("aria-label", "Image of the series");
     this.slice.oninput = () => viewer.scroll(viewer.active, +this.slice.value - 1 - viewer.active.view.slice);
     this.count = el("output", "wide");
-    g.append(this.slice, this.count);
+    rail.append(this.slice);
+    if (counted) rail.append(this.marks = sliceMarks(counted));
+    g.append(rail, this.count);
     this.playing = button(g, "Play", () => viewer.play(viewer.active));
   }
 
@@ -118,6 +121,8 @@ class Bar {
     const count = active.stack?.count ?? 1, now = (active.stack ? active.view.slice : 0) + 1;
     Object.assign(this.slice, { max: count, value: now, disabled: count < 2 });
     setText(this.count, `${now} of ${count}`);
+    if (this.marks) this.marks.hidden = active.view.series !== viewer.data.counted.series;
+    this.slice.setAttribute("aria-valuetext", [`${now} of ${count}`, viewer.slices?.said(active)].filter(Boolean).join(", "));
     setText(this.playing, viewer.cine ? "Stop" : "Play");
   }
 

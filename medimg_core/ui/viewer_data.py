@@ -100,6 +100,23 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """How much each slice of a series weighed in its answer.
+
+    Attributes:
+        series: number of its stack.
+        weights: of every slice, 0 to 1; None for one that was not used.
+        slices: those that counted most, counted within the stack.
+        evidence: whether they are evidence for something; they are drawn grey otherwise.
+    """
+
+    series: int
+    weights: Sequence[float | None]
+    slices: Sequence[int]
+    evidence: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Picker:
     """A list in the toolbar. `server` reports the choice as `pick` and waits for new data; otherwise it is local."""
 
@@ -117,6 +134,9 @@ class Stage:
     `layouts` are those to choose from; with one, the panes stand in `columns`. `legend` lists the structures of
     `regions` that can be shown, hidden and corrected (see `regions.legend`). Maps lie on the images `mapped`, and
     `answered` stands on every pane that shows another one.
+
+    `wanted` is the image that the page speaks about: another number brings that image up, and with a number the viewer
+    tells which image the reader rests on. `counted` marks the slices that counted beside the slider.
     """
 
     columns: int = 1
@@ -136,6 +156,8 @@ class Stage:
     answered: str = ""
     mapped: Sequence[int] = (0,)
     corners: bool = True
+    wanted: int | None = None
+    counted: Counted | None = None
 
 
 def described(
@@ -177,6 +199,8 @@ def described(
         "legend": list(stage.legend),
         "corners": stage.corners,
         "mapped": list(stage.mapped),
+        "wanted": stage.wanted,
+        "counted": asdict(stage.counted) if stage.counted else None,
         "words": {
             "empty": words.EMPTY_NOTE,
             "raw": words.RAW_NOTE,

@@ -21,7 +21,7 @@ function listen(viewer, pane) {
   }, { passive: false });
   frame.onkeydown = (e) => keys(viewer, pane, e);
   frame.onfocus = () => viewer.activate(pane);
-  frame.onblur = () => { pane.cross = null; viewer.later(); };
+  frame.onblur = () => { pane.cross = null; viewer.slices?.tell(); viewer.later(); };
 }
 
 class Hands {
@@ -157,6 +157,7 @@ function plainKeys(viewer, pane, e) {
     PageUp: turn(-1), PageDown: turn(1), Home: turn(-Infinity), End: turn(Infinity), " ": () => viewer.play(pane),
     "[": () => viewer.level(pane, -25, 0), "]": () => viewer.level(pane, 25, 0),
     ",": () => viewer.level(pane, 0, -25), ".": () => viewer.level(pane, 0, 25),
+    n: () => viewer.slices.step(pane, 1), p: () => viewer.slices.step(pane, -1),
     i: () => viewer.invert(), h: () => viewer.flip(pane), r: () => viewer.rotate(pane),
     f: () => viewer.fullscreen(), "?": () => viewer.help(), Delete: () => viewer.remove(), Backspace: () => viewer.remove(),
     Escape: viewer.draft || viewer.look.chosen ? () => viewer.cancel() : undefined,

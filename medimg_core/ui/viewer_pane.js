@@ -227,8 +227,15 @@ class Pane {
     setText(this.note, said);
     this.note.hidden = !said;
     const loading = image && !this.stored && store.fault(image.url) === null;
-    this.note.classList.toggle("calm", this.spec.calm || (loading && !store.down) || (this.spec.slot !== null && !map)); // waiting is nothing to warn of
+    const beside = said === data.words.answered && this.near; // another slice of the answered series: nothing to warn of
+    this.note.classList.toggle("calm", this.spec.calm || beside || (loading && !store.down) || (this.spec.slot !== null && !map)); // waiting is nothing to warn of
     this.note.classList.toggle("alone", !this.stored);
+  }
+
+  /** Whether the image that was answered stands in the series of this pane. */
+  get near() {
+    const { stack } = this;
+    return Boolean(stack) && this.viewer.data.mapped.some((at) => at >= stack.first && at < stack.first + stack.count);
   }
 
   outlined(map) { // the size of what the outline of the map surrounds
@@ -243,7 +250,7 @@ class Pane {
     if (!stack || stack.count < 2) return [];
     const { usual, gaps, doubles } = this.viewer.steps(view.series), at = this.image.at;
     const place = usual !== null ? `, ${at.toFixed(1).replace("-", "−")} mm` : "";
-    const out = [`image ${view.slice + 1} of ${stack.count}${place}`];
+    const out = [[`image ${view.slice + 1} of ${stack.count}${place}`, this.viewer.slices.said(this)].filter(Boolean).join(", ")];
     const there = (list) => list.includes(view.slice) || list.includes(view.slice - 1);
     if (gaps.length) out.push(there(gaps) ? `gap here; slices are ${plain(usual)} mm apart elsewhere` : `${gaps.length === 1 ? "one gap" : gaps.length + " gaps"} in this series`);
     if (doubles.length) out.push(there(doubles) ? "two images at this position" : "some positions occur twice");

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medimg_core.catalog import ModelCard, Population, evaluation
-from medimg_core.inference.series import SeriesAnswer, Told, predict_series, series_card
+from medimg_core.inference.series import Kept, SeriesAnswer, Told, predict_series, series_card
 from medimg_core.types import Interval, Prediction, Series
 from medimg_core.workflows.diagnose import State
 
 _FIT_AUROC = 0.80
+_COUNTED, _HELD = 6, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,18 @@ class SeriesDiagnosis:
         """The answer of the series."""
         return self.answer.prediction
 
+    @property
+    def counted(self) -> tuple[RankedSlice, ...]:
+        """The slices that counted most: the fewest that together hold 80 % of the weight, six at most."""
+        found: list[RankedSlice] = []
+        held = 0.0
+        for one in self.slices[:_COUNTED]:
+            if one.weight is None or held >= _HELD:
+                break
+            found.append(one)
+            held += one.weight
+        return tuple(found)
+
 
 def diagnose_series(
     series: Series,
@@ -88,6 +101,7 @@ def diagnose_series(
     *,
     stopped: Callable[[], bool] | None = None,
     progress: Told | None = None,
+    kept: Kept | None = None,
     engine: str = "auto",
 ) -> SeriesDiagnosis:
     """Ask a model about a series as `io.read_study` made it.
@@ -95,14 +109,16 @@ def diagnose_series(
     Args:
         card: of a model with an answer for series (`card.series` is not None).
         population: id on the card; None takes what the header says, else the card's default.
-        stopped, progress: see `predict_series`.
+        stopped, progress, kept: see `predict_series`.
 
     Raises:
         BadRequest: the model answers single images only.
         ModelUnavailable: a network is missing or changed.
         Cancelled: `stopped` said so.
     """
-    said = predict_series(series.images, card, population, stopped=stopped, progress=progress, engine=engine)
+    said = predict_series(
+        series.images, card, population, stopped=stopped, progress=progress, kept=kept, engine=engine
+    )
     return describe(said, card, population)
 
 
