@@ -16,7 +16,17 @@ from medimg_core.inference.places import Places, look
 from medimg_core.io import read_file
 from medimg_core.training.phantoms import heart
 from medimg_core.training.phantoms.fetus import Head, fetal_head
-from medimg_core.training.phantoms.outlined import FIELD_MM, FRAME_MS, FRAMES, HEAD, NODULE, NODULE_MM
+from medimg_core.training.phantoms.outlined import (
+    FIELD_MM,
+    FRAME_MS,
+    FRAMES,
+    GLIOMA,
+    HEAD,
+    HEAD_MM,
+    NODULE,
+    NODULE_MM,
+)
+from medimg_core.training.phantoms.sequences import brain_sequences, glioma_mask
 from medimg_core.training.phantoms.sound import Fan, pixels_mm, speckle
 from medimg_core.training.phantoms.texture import Plane
 from medimg_core.types import Image
@@ -190,3 +200,32 @@ def test_a_box_round_the_nodule_gives_its_diameter_within_two_millimetres(grown:
     found = look(shown, card_of("lung_nodule"), box=box)
     assert value(found, "mean_diameter") == pytest.approx(NODULE_MM, abs=2)
     assert value(found, "longest_diameter") == pytest.approx(NODULE_MM, abs=2.5)
+
+
+def test_a_drawn_glioma_is_dark_on_t1_and_bright_on_flair_and_smaller_off_its_middle() -> None:
+    slices = brain_sequences(2, 128, (0.0, 0.06, 0.2), GLIOMA)
+    inside = glioma_mask(2, 128, 0.0, GLIOMA)
+    assert (glioma_mask(2, 128, 0.06, GLIOMA) & ~inside).sum() == 0
+    assert not glioma_mask(2, 128, 0.2, GLIOMA).any()
+    other = inside[:, ::-1] & ~inside  # the same place on the other side
+    before, flair, after = (slices[0, ..., k] for k in range(3))
+    assert np.median(flair[inside]) > 1.5 * np.median(flair[other])
+    assert np.median(before[inside]) < 0.9 * np.median(before[other])
+    assert np.median(after[inside]) < 0.8 * np.median(after[other])
+    # The slice above the glioma has nothing there but the anatomy.
+    assert abs(np.median(slices[2][..., 1][inside].astype(float)) - np.median(flair[other])) < 8
+
+
+def test_the_drawn_glioma_is_outlined_between_its_neighbours_and_alone() -> None:
+    below, shown, above = (images(f"22_brain_mr_sequences_{i}")[0] for i in (1, 2, 3))
+    assert shown.spacing is not None
+    assert shown.spacing.row_mm == pytest.approx(HEAD_MM / 256)
+    truth = glioma_mask(2, 256, 0.0, GLIOMA)
+    card = card_of("brain_tumour_outline")
+    for beside in ((below, above), ()):
+        found = look(shown, card, beside=beside)
+        (region,) = found.regions
+        assert region.mask is not None
+        assert 2 * (region.mask & truth).sum() / (region.mask.sum() + truth.sum()) > 0.9
+        area = truth.sum() * (HEAD_MM / 256) ** 2
+        assert value(found, "area") == pytest.approx(area, rel=0.15)

@@ -73,7 +73,7 @@ class OutlineBatches(keras.utils.PyDataset):  # type: ignore[misc]
             before, after = (i, i) if rng.random() < _ALONE else self._films.beside[i]
             grid = np.concatenate([self._films.grids[before], grid, self._films.grids[after]], axis=-1)
         if self._recipe.crop:
-            grid, places = _square(grid, places, self._recipe.crop, rng)
+            grid, places = _square(grid, places, self._recipe.crop, self._recipe.data.around, rng)
         scaled = grid.astype(np.float32) / np.float32(255), places.astype(np.float32) / np.float32(255)
         x, moved = augment_outline(*scaled, self._recipe.augment, rng)
         height, width, kinds = moved.shape
@@ -91,13 +91,13 @@ def to_input(grid: FloatArray, recipe: OutlineRecipe) -> FloatArray:
 
 
 def _square(
-    grid: NDArray[np.uint8], places: NDArray[np.uint8], side: int, rng: np.random.Generator
+    grid: NDArray[np.uint8], places: NDArray[np.uint8], side: int, around: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A square at chance; every other time one with a structure at its middle, so that small ones are seen."""
+    """A square at chance; `around` of them with a structure near its middle, so that small ones are seen."""
     height, width = grid.shape[:2]
     top, left = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
     kinds = [k for k in range(places.shape[-1]) if places[..., k].any()]
-    if kinds and rng.random() < 0.6:
+    if kinds and rng.random() < around:
         rows, columns = np.nonzero(places[..., kinds[int(rng.integers(len(kinds)))]])
         pick = int(rng.integers(len(rows)))
         jitter = rng.integers(-side // 4, side // 4 + 1, 2)

@@ -117,8 +117,9 @@ def _with_loss(built: BuiltOutline, recipe: OutlineRecipe) -> Any:
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
             places, said = y_pred if built.answers else (y_pred, y_pred)
-            each = recipe.loss.cross_entropy * pixel_cross_entropy(places, y["places"], recipe.loss.focus)
-            each = each + recipe.loss.dice * soft_dice(places, y["places"])
+            how = recipe.loss
+            each = how.cross_entropy * pixel_cross_entropy(places, y["places"], how.focus, how.pooled)
+            each = each + how.dice * soft_dice(places, y["places"], pooled=how.pooled)
             loss = ops.sum(each * y["known"]) / (ops.sum(y["known"]) + 1e-6)
             if built.answers:
                 target = y["answer"][:, None]

@@ -23,8 +23,9 @@ from medimg_core.training.outlines.data import OutlineRecord, read_mask, structu
 from medimg_core.training.outlines.recipe import OutlineRecipe
 from medimg_core.types import FloatArray, Image, Interval, MaskArray, Measurement, Region
 
-_RELATIVE = ("mm2", "px2", "ml")
-"""Units of measurements whose error grows with them."""
+_RELATIVE = ("mm2", "px2", "ml", "px")
+"""Units of measurements whose error grows with them; of lengths in pixels of unknown size only the share carries over
+to the millimetres of another picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medimg_core.training.recipe import Augment, Network, Schedule, read_with
+from medimg_core.training.recipe import Augment, Network, Schedule, StatementRule, read_with
 from medimg_core.types import InputSpec, Window
 
 
@@ -39,6 +39,7 @@ class OutlineData:
         mask: column with the mask file; an empty value means that nothing is there to be outlined.
         only_outlined: leaves out rows without a mask.
         draws: films an epoch; 0 draws as many as there are.
+        around: of recipes with `crop` the share of squares that have a structure at their middle, all alike often.
         empty: how often a film without anything in its mask is drawn, against 1 for one with.
         neighbours: column that counts the slices of a patient, where the network also looks at the slices beside.
         leave_out: column -> values whose rows do not train.
@@ -50,6 +51,7 @@ class OutlineData:
     only_outlined: bool = False
     draws: int = 0
     empty: float = 0.35
+    around: float = 0.6
     neighbours: str = ""
     leave_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     answer: str = ""
@@ -72,7 +74,8 @@ class Decoder:
 class OutlineLoss:
     """Weights of cross-entropy, soft Dice and, where the network also answers, of the answer.
 
-    `focus` is the exponent of focal cross-entropy (Lin et al., ICCV 2017); 0 is the plain one.
+    `focus` is the exponent of focal cross-entropy (Lin et al., ICCV 2017); 0 is the plain one. `pooled` takes both
+    over the pixels of a whole batch, for small structures that most pictures lack; all must be outlined everywhere.
     """
 
     cross_entropy: float = 1.0
@@ -80,6 +83,7 @@ class OutlineLoss:
     answer: float = 0.0
     focus: float = 0.0
     smoothing: float = 0.05
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class OutlineRecipe:
         crop: side in pixels of the squares that train, cut at chance; 0 trains on whole pictures.
         window_mm: side of the square in millimetres that is looked at round a box; 0 looks at the whole picture.
         classes: number of kinds of the network's own answer; 0 has none, 2 is a yes/no question with one logit.
+        statements: told beside that answer, from the grey levels inside an outline (`training.outlines.statements`).
     """
 
     name: str
@@ -107,6 +112,7 @@ class OutlineRecipe:
     crop: int = 0
     window_mm: float = 0.0
     classes: int = 0
+    statements: tuple[StatementRule, ...] = ()
 
     @property
     def context(self) -> int:
@@ -132,6 +138,8 @@ def _recipe(raw: dict[str, Any]) -> OutlineRecipe:
     structures = tuple(_structure(rule) for rule in raw["structures"])
     if not structures:
         raise ValueError("it names no structure")
+    if raw.get("statements") and not raw["card"].get("classes"):
+        raise ValueError("a statement stands beside an answer, and it names no classes")
     data = dict(raw["data"])
     data["leave_out"] = {name: tuple(values) for name, values in data.get("leave_out", {}).items()}
     decoder = _tuples(raw.get("decoder", {}))
@@ -151,6 +159,7 @@ def _recipe(raw: dict[str, Any]) -> OutlineRecipe:
         crop=int(raw.get("crop", 0)),
         window_mm=float(raw.get("window_mm", 0.0)),
         classes=len(raw["card"].get("classes", ())),
+        statements=tuple(StatementRule(**rule) for rule in raw.get("statements", ())),
     )
 
 

@@ -11,6 +11,9 @@ from medimg_core.training.outlines.recipe import OutlineRecipe
 FEATURES = "bottom"
 """Name of the layer at the bottom, whose maps the answer and Seg-Grad-CAM come from."""
 
+_MEMORY = 0.9
+"""Momentum of the statistics: with the usual 0.99 they are nonsense for the first hundreds of steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltOutline:
@@ -34,18 +37,17 @@ def build_outline(recipe: OutlineRecipe, size: tuple[int, int] | None = None) ->
     height, width = size or (recipe.input.height, recipe.input.width)
     channels = recipe.input.channels * (1 + 2 * recipe.context)
     base = body(recipe.network, height, width, channels)
-    y = layers.Conv2D(recipe.decoder.bottom, 1, activation="relu", name=FEATURES)(
-        base.get_layer(recipe.network.cut).output
-    )
-    bottom = y
+    y = layers.Conv2D(recipe.decoder.bottom, 1, name=f"{FEATURES}_conv")(base.get_layer(recipe.network.cut).output)
+    # Without it the ReLU can die under the pull of two losses (docs/experiments.md, g1).
+    y = layers.BatchNormalization(momentum=_MEMORY, name=f"{FEATURES}_bn")(y)
+    y = bottom = layers.ReLU(name=FEATURES)(y)
     for level, (skip, filters) in enumerate(zip(recipe.decoder.skips, recipe.decoder.widths, strict=True), start=1):
         y = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(y)
         beside = layers.Conv2D(filters, 1, activation="relu", name=f"beside{level}")(base.get_layer(skip).output)
         y = layers.Concatenate(name=f"join{level}")([y, beside])
         for turn in (1, 2):
             y = layers.SeparableConv2D(filters, 3, padding="same", name=f"way{level}_{turn}")(y)
-            # Half of the usual memory: with 0.99 the statistics are nonsense for the first hundreds of steps.
-            y = layers.BatchNormalization(momentum=0.9, name=f"way{level}_{turn}_bn")(y)
+            y = layers.BatchNormalization(momentum=_MEMORY, name=f"way{level}_{turn}_bn")(y)
             y = layers.ReLU(name=f"way{level}_{turn}_relu")(y)
     places = layers.Conv2D(len(recipe.structures), 3, padding="same", name="places")(y)
     if not recipe.outputs:

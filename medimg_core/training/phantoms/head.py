@@ -220,7 +220,7 @@ def brain_mr(seed: int, side: int, tumour: Tumour) -> FloatArray:
     out = over(out, 0.62, head.plexus)
     out = over(out, 0.5, 0.6 * head.falx * head.inside)
     sinus = soft(ellipse(head.at, (0.5, 0.5 + 0.375 - 0.045), (0.012, 0.012)), 0.006)
-    out = _vessels(over(out, 0.85, sinus), head, rng)
+    out = vessels(over(out, 0.85, sinus), head, rng, 0.68)
     out = _grow(out, head, tumour, rng)
     # The coil sees the near side better; noise is Rician (Gudbjartsson and Patz, MRM 34 (1995) 910).
     out *= 1 + np.float32(0.07) * clouds(rng, out.shape, 2.5)
@@ -229,13 +229,13 @@ def brain_mr(seed: int, side: int, tumour: Tumour) -> FloatArray:
     return np.asarray(np.clip(np.hypot(out + real, other), 0, 1), np.float32)
 
 
-def _vessels(out: FloatArray, head: Head, rng: np.random.Generator) -> FloatArray:
-    """Bright dots and short strokes of vessels in the clefts."""
+def vessels(out: FloatArray, head: Head, rng: np.random.Generator, level: float) -> FloatArray:
+    """Bright dots and short strokes of vessels in the clefts, laid over a picture."""
     for _ in range(26):
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.80, 0.90)
         x, y = 0.5 + 0.275 * reach * np.sin(angle), 0.5 + 0.34 * reach * np.cos(angle)
         stroke = [(x, y), (x + rng.normal(0, 0.012), y + rng.normal(0, 0.012))]
-        out = over(out, 0.68, 0.8 * soft(line(head.at, stroke) - 0.0018, 0.004) * head.inside)
+        out = over(out, level, 0.8 * soft(line(head.at, stroke) - 0.0018, 0.004) * head.inside)
     return out
 
 

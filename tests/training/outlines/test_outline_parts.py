@@ -12,6 +12,7 @@ from outline_set import write_set
 from medimg_core.errors import BadRequest, BadTable
 from medimg_core.training.outlines.augment import augment_outline
 from medimg_core.training.outlines.data import (
+    OutlineRecord,
     load_outlines,
     read_outlines,
     spacing_of,
@@ -20,9 +21,11 @@ from medimg_core.training.outlines.data import (
 )
 from medimg_core.training.outlines.loop import grid_dice
 from medimg_core.training.outlines.losses import pixel_cross_entropy, soft_dice
+from medimg_core.training.outlines.measure import OutlineAnswer, fit_errors
 from medimg_core.training.outlines.recipe import OutlineRecipe, StructureRule, read_outline_recipe
 from medimg_core.training.outlines.unet import build_outline
 from medimg_core.training.recipe import Augment
+from medimg_core.types import Measurement
 
 
 def quiet(what: str, share: float) -> None:
@@ -118,6 +121,31 @@ def test_losses_against_hand_counts() -> None:
     assert focal == pytest.approx(np.log(2) / 4, abs=1e-6)
     # An outline that was not there: Dice's gradient pulls all of it down.
     assert float(np.asarray(soft_dice(sure * 0 - 30, truth * 0))[0, 0]) == pytest.approx(0, abs=1e-5)
+
+
+def test_pooled_losses_count_a_batch_as_one_picture() -> None:
+    """Two pictures, only one of which has the structure: 8 of its 16 pixels; flat probabilities of one half."""
+    truth = np.zeros((2, 4, 4, 1), np.float32)
+    truth[0, :2] = 1
+    flat = np.zeros_like(truth)
+    dice = np.asarray(soft_dice(flat, truth, pooled=True))
+    assert dice.shape == (1, 1)
+    assert float(dice[0, 0]) == pytest.approx(1 - (2 * 4 + 5) / (16 + 8 + 5), abs=1e-6)
+    entropy = np.asarray(pixel_cross_entropy(flat, truth, pooled=True))
+    assert float(entropy[0, 0]) == pytest.approx(32 * np.log(2) / (8 + 50), abs=1e-6)
+
+
+def test_errors_of_lengths_in_pixels_are_shares_so_that_they_hold_in_millimetres() -> None:
+    def answer(measured: float, true: float, unit: str) -> OutlineAnswer:
+        one, other = (Measurement("length", value, np.nan, np.nan, unit, "") for value in (measured, true))
+        record = OutlineRecord("set", "a", Path("a"), "val", "p", None, None, None, {})
+        return OutlineAnswer(record, np.zeros(0, np.float32), {}, {"length": one}, {"length": other}, 0.0, False)
+
+    pairs = [(10.0 * k, 9.0 * k) for k in range(1, 13)]
+    in_px = fit_errors([answer(*pair, "px") for pair in pairs])["length"]
+    assert in_px == {"bias": pytest.approx(0.1), "sd": pytest.approx(0), "relative": True}
+    in_mm = fit_errors([answer(*pair, "mm") for pair in pairs])["length"]
+    assert (in_mm["bias"], in_mm["relative"]) == (pytest.approx(6.5), False)
 
 
 def test_dice_on_the_grid_counts_half_covered_cells_as_inside(drawn: tuple[OutlineRecipe, Path]) -> None:
