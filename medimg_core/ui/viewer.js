@@ -391,6 +391,7 @@ class Viewer {
   later() {
     if (this.asked || this.closed) return;
     this.asked = true;
+    this.view.dataset.ready = "0"; // "1" once all that was asked for has come and is drawn, "lost" where it cannot be had
     requestAnimationFrame(() => { this.asked = false; if (!this.closed) this.draw(); });
   }
 
@@ -410,7 +411,8 @@ class Viewer {
     this.strip?.update();
     this.slices.watch();
     const failed = this.panes.some(({ image }) => image && store.fault(image.url) !== null);
-    if (this.complete) this.view.dataset.ready = this.lost || failed ? "lost" : "1";
+    const waits = this.panes.some((pane) => (pane.image && !pane.stored) || this.maps.get(this.mapOf(pane))?.raised === null);
+    if (this.complete) this.view.dataset.ready = this.lost || failed ? "lost" : waits ? "0" : "1";
   }
 
   drawScale(own) { // only where it would look otherwise than before

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Locator, Page, Route
 
 from medimg_core.types import Image, Spacing, Window
 from medimg_core.ui import tokens, viewer
@@ -41,12 +41,26 @@ _MOUNT = """async ([css, data]) => {
 
 @dataclass
 class Bench:
-    """A page with one viewer; `down` cuts the connection, `spoiled` are urls that the server answers with an error."""
+    """A page with one viewer.
+
+    What a reader does here is handled before the call that does it returns, and drawn with the next frame, for which
+    `press`, `choose`, `drag` and `settle` wait: what changes without a request can be read at once then. What is
+    fetched has come after `ready`.
+
+    Attributes:
+        down: cuts the connection: the first request of a url fails, the next one waits for `release`.
+        late: tokens whose answers wait for `release`.
+        spoiled: tokens that the server answers with an error.
+        asked: paths of the requests for pixels, as they came.
+    """
 
     page: Page
     down: bool = False
+    late: set[str] = field(default_factory=set)
     spoiled: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
+    held: list[tuple[Route, str]] = field(default_factory=list)
 
     def open(self) -> None:
         """Load the bare page, once."""
@@ -69,17 +83,24 @@ class Bench:
 
     def settle(self) -> None:
         """Wait until what was asked for is drawn."""
-        self.page.evaluate("() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        frames(self.page)
+
+    def release(self) -> None:
+        """Answer what waits; the connection is there again."""
+        self.down = False
+        self.late.clear()
+        waiting, self.held = self.held, []
+        for route, token in waiting:
+            self._pixels(route, token)
 
     def told(self, name: str) -> Any:
         """The last value that was told to Python; None where nothing was."""
         found = [value for key, value in self.page.evaluate("window.told") if key == name]
         return found[-1] if found else None
 
-    def corner(self, index: int, pane: int = 0) -> str:
+    def corner(self, index: int, pane: int = 0) -> Locator:
         """The words in a corner: 0 upper left, 1 upper right, 2 lower left, 3 lower right."""
-        self.settle()
-        return self.page.locator(f".c{index}").nth(pane).inner_text()
+        return self.page.locator(f".c{index}").nth(pane)
 
     def place(self, x: float, y: float, pane: int = 0) -> tuple[float, float]:
         """Where a point of an image of one pane lies on the screen, for an image that is fitted."""
@@ -129,7 +150,10 @@ class Bench:
 
     def _pixels(self, route: Route, token: str) -> None:
         found = tokens.find(token)
-        if self.down:
+        if token in self.late or (self.down and token in self.dropped):
+            self.held.append((route, token))
+        elif self.down:
+            self.dropped.add(token)
             route.abort("connectionfailed")
         elif token in self.spoiled:
             status, said = self.spoiled[token]
@@ -138,6 +162,20 @@ class Bench:
             route.fulfill(status=404)
         else:
             route.fulfill(body=found.make({}), content_type="application/octet-stream")
+
+
+def frames(page: Page, ms: float = 0) -> None:
+    """Let at least two animation frames pass that lie at least `ms` apart.
+
+    A cine turns with the frames: one that plays turns at least once in 200 ms of them, however slow the machine is.
+    """
+    page.evaluate(
+        """ms => new Promise(go => requestAnimationFrame(start => {
+          const next = now => (now - start >= ms ? go() : requestAnimationFrame(next));
+          requestAnimationFrame(next);
+        }))""",
+        ms,
+    )
 
 
 def arithmetic(page: Page, expression: str, *given: Any) -> Any:

@@ -6,9 +6,10 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from serving import Server, serving
 
 from bench import Bench
@@ -26,6 +27,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 60_000
+"""ms that an action, a wait or an expectation may take: long, because a busy machine is slow."""
+expect.set_options(timeout=PATIENCE)
 # A deep link makes Streamlit ask for these two below the page's own path before it finds them at the root.
 DEEP_LINK_404 = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
 
@@ -50,6 +54,7 @@ def chromium() -> Iterator[Browser]:
 
 
 OpenPage = Callable[..., Page]
+ColorScheme = Literal["dark", "light"]
 
 
 @pytest.fixture
@@ -63,11 +68,11 @@ def open_page(server: Server, chromium: Browser) -> Iterator[OpenPage]:
         if message.type == "error" and not ("404" in message.text and DEEP_LINK_404.search(where)):
             faults.append(f"{message.text} ({where})")
 
-    def opened(path: str = "/", width: int = 1280, height: int = 800) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
+    def opened(path: str = "/", width: int = 1280, height: int = 800, scheme: ColorScheme = "dark") -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
         page.on("console", watch)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(server.url + path)
@@ -91,8 +96,8 @@ def tokens() -> Iterator[Tokens]:
 def bench(chromium: Browser) -> Iterator[Bench]:
     """A bare page of 1000 x 700; an error in the console that no test asked for fails it."""
     context = chromium.new_context(viewport={"width": 1000, "height": 700})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.set_default_timeout(20_000)
     faults: list[str] = []
 
     def watch(message: ConsoleMessage) -> None:

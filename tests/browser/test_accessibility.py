@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from drawn_films import dicom_film
-from steps import diagnose, go, maps, ready, upload
+from steps import diagnose, go, idle, maps, ready, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,17 +39,18 @@ def test_nothing_serious_on_any_page(open_page, theme: str, width: int, height: 
     faults["diagnosis"] = grave(page)
     page.locator(".frame").focus()
     page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
     faults["help sheet"] = grave(page)
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
     maps(page)
     faults["explainability"] = grave(page)
     for title in ("Model comparison", "Model cards"):
         go(page, title)
-        page.wait_for_selector(".mi-foot")
-        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
         faults[title] = grave(page)
     page.locator(".st-key-card-list label").last.click()
-    page.wait_for_selector(".mi-card")
+    expect(page.locator(".mi-card").first).to_be_visible()
+    idle(page)
     faults["one card"] = grave(page)
     assert not {name: found for name, found in faults.items() if found}
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from serving import Server, serving
 
 from drawn_films import png
 from model_folder import OUTLINES, film_masks, synthetic_film
-from steps import go, ready, upload
+from steps import go, idle, ready, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -29,7 +29,7 @@ def opened(open_page) -> Page:  # type: ignore[no-untyped-def]
     page: Page = open_page()
     upload(page, FILM)
     page.get_by_role("button", name="Open the diagnosis").click()
-    page.wait_for_selector("text=Counted in pixels")
+    expect(page.get_by_text("Counted in pixels").first).to_be_visible()
     ready(page)
     return page
 
@@ -47,7 +47,7 @@ def test_spacing_is_typed_a_line_is_pulled_and_brought_back(open_page) -> None: 
     page.get_by_placeholder("Height, mm").fill("0.5")
     page.get_by_placeholder("Height, mm").press("Tab")
     page.get_by_role("button", name="Measure").click()
-    page.wait_for_selector("text=typed by you")
+    expect(page.get_by_text("typed by you").first).to_be_visible()
     ready(page)
     page.get_by_role("button", name="Correct", exact=True).click()
     edge = int(np.flatnonzero(film_masks(3, 0.4)["lungs"][90])[0])
@@ -56,10 +56,10 @@ def test_spacing_is_typed_a_line_is_pulled_and_brought_back(open_page) -> None: 
     page.mouse.down()
     page.mouse.move(*end, steps=4)
     page.mouse.up()
-    page.wait_for_selector("text=Corrected by you")
-    page.wait_for_selector("text=Without an interval")
+    expect(page.get_by_text("Corrected by you").first).to_be_visible()
+    expect(page.get_by_text("Without an interval").first).to_be_visible()
     page.get_by_role("button", name="Reset to the model").click()
-    page.wait_for_selector("text=Corrected by you", state="detached")
+    expect(page.get_by_text("Corrected by you")).to_have_count(0)
 
 
 def test_what_is_saved_opens_again_as_a_layer(open_page) -> None:  # type: ignore[no-untyped-def]
@@ -69,9 +69,12 @@ def test_what_is_saved_opens_again_as_a_layer(open_page) -> None:  # type: ignor
     content = got.value.path().read_bytes()
     go(page, "Upload")
     page.set_input_files("input[type=file]", {"name": "x", "mimeType": "application/dicom", "buffer": content})
-    page.wait_for_selector("text=A DICOM segmentation with")
+    expect(page.get_by_text("A DICOM segmentation with").first).to_be_visible()
+    idle(page)
     go(page, "Diagnosis")
-    page.wait_for_selector("text=From a segmentation file")
+    expect(page.get_by_text("From a segmentation file").first).to_be_visible()
     ready(page)
-    page.get_by_role("button", name="Lesion (file)").click()
-    assert page.get_by_role("button", name="Lesion (file)").get_attribute("aria-pressed") == "false"
+    lesion = page.get_by_role("button", name="Lesion (file)")
+    expect(lesion).to_have_attribute("aria-pressed", "true")
+    lesion.click()
+    expect(lesion).to_have_attribute("aria-pressed", "false")

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from drawn_films import dicom_film
-from steps import diagnose, maps, ready, upload
+from steps import diagnose, light, maps, ready, until, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SCHEME = "name => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === name"
 SIZES = [(1280, 800), (1280, 680), (1920, 1080)]
 
 
 def fits(page: Page) -> None:
     """Nothing scrolls, and nothing of the panel is cut off."""
-    over = page.evaluate(
-        """() => { const main = document.querySelector('[data-testid=stMain]');
-          const boxes = [...document.querySelectorAll('.st-key-answer, .mi-foot')];
-          return [main.scrollHeight - main.clientHeight, document.documentElement.scrollWidth - innerWidth,
-                  ...boxes.map(b => b.scrollHeight - b.clientHeight)]; }"""
-    )
-    assert max(over) <= 1, over
-    foot = page.locator(".mi-foot").bounding_box()
-    assert foot
-    assert foot["y"] + foot["height"] <= page.viewport_size["height"] + 1  # type: ignore[index]
+
+    def over() -> list[float]:
+        found: list[float] = page.evaluate(
+            """() => { const main = document.querySelector('[data-testid=stMain]');
+              const boxes = [...document.querySelectorAll('.st-key-answer, .mi-foot')];
+              return [main.scrollHeight - main.clientHeight, document.documentElement.scrollWidth - innerWidth,
+                      document.querySelector('.mi-foot').getBoundingClientRect().bottom - innerHeight,
+                      ...boxes.map(b => b.scrollHeight - b.clientHeight)]; }"""
+        )
+        return found
+
+    until(over, lambda px: max(px) <= 1)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -35,7 +38,7 @@ def test_pages_with_an_image_do_not_scroll(open_page, theme: str, width: int, he
     ready(page, 2)
     fits(page)
     background = {"dark": "rgb(11, 12, 13)", "light": "rgb(241, 242, 242)"}[theme]
-    assert page.locator("[data-testid=stApp]").evaluate("e => getComputedStyle(e).backgroundColor") == background
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
     upload(page, dicom_film(3, 0.4))
     ready(page, 2)
     fits(page)
@@ -50,44 +53,37 @@ def test_pages_with_an_image_do_not_scroll(open_page, theme: str, width: int, he
     fits(page)
 
 
-def test_dark_is_the_first_theme_whatever_the_desktop_says(server, chromium) -> None:
-    context = chromium.new_context(color_scheme="light")
-    page = context.new_page()
-    page.goto(server.url)
-    page.wait_for_selector("text=No image is open.")
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'dark'"
-    )
-    context.close()
+def test_dark_is_the_first_theme_whatever_the_desktop_says(open_page) -> None:
+    page = open_page(scheme="light")
+    expect(page.get_by_text("No image is open.")).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", "dark")
 
 
 def test_selectors_that_streamlit_may_change(open_page) -> None:
     page = open_page()
-    page.wait_for_selector("text=No image is open.")
-    heights = {"stHeader": 44, "stToolbar": 44}
-    for name, height in heights.items():
-        box = page.locator(f"[data-testid={name}]").bounding_box()
-        assert box
-        assert abs(box["height"] - height) <= 1
-    links = page.locator("[data-testid=stTopNavLink]").all_inner_texts()
-    assert links == ["Upload", "Diagnosis", "Explainability", "Model comparison", "Model cards"]
-    said = page.locator("[data-testid=stMainMenuButton]").evaluate("e => getComputedStyle(e, '::after').content")
-    assert said == '"Theme"'
-    zone = page.locator("[data-testid=stFileUploaderDropzone]")
-    assert "Drop images" in zone.evaluate("e => getComputedStyle(e, '::before').content")
-    box = zone.bounding_box()
-    assert box
-    assert box["height"] > 300
-    assert page.locator(".st-key-once").count() == 1
-    assert not page.locator(".st-key-once").is_visible()
+    ready(page, 2)
+    expect(page.get_by_text("No image is open.")).to_be_visible()
+
+    def height(name: str) -> float:
+        box = page.get_by_test_id(name).bounding_box()
+        return box["height"] if box else 0
+
+    until(lambda: (height("stHeader"), height("stToolbar")), lambda px: all(abs(one - 44) <= 1 for one in px))
+    titles = ["Upload", "Diagnosis", "Explainability", "Model comparison", "Model cards"]
+    expect(page.get_by_test_id("stTopNavLink")).to_have_text(titles, use_inner_text=True)
+    expect(page.get_by_test_id("stMainMenuButton")).to_have_css("content", '"Theme"', pseudo="after")
+    zone = page.get_by_test_id("stFileUploaderDropzone")
+    expect(zone).to_have_css("content", re.compile("Drop images"), pseudo="before")
+    until(lambda: height("stFileUploaderDropzone"), lambda px: px > 300)
+    expect(page.locator(".st-key-once")).to_have_count(1)
+    expect(page.locator(".st-key-once")).to_be_hidden()
 
 
 def test_the_theme_changes_without_losing_the_case(open_page) -> None:
     page = open_page()
     upload(page, dicom_film(3, 0.4))
-    page.locator("[data-testid=stMainMenuButton]").click()
-    page.locator("[data-testid=stMainMenuItem-theme-Light]").click()
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'light'"
-    )
-    assert page.locator(".mi-strip").inner_text().startswith("Doe, Jane")
+    strip = page.locator(".mi-strip")
+    expect(strip).to_have_text(re.compile("^Doe, Jane"))
+    light(page)
+    ready(page, 2)
+    expect(strip).to_have_text(re.compile("^Doe, Jane"))

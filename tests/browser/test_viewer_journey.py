@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Page, WebSocket, expect
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from drawn_films import dicom_film
-from steps import canvas, diagnose, go, ready, upload
+from steps import canvas, diagnose, go, idle, light, ready, studied, until, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -50,12 +51,8 @@ def open_series(page: Page) -> None:
     series = generate_uid()
     heights = {1: 0.0, 2: 3.0, 3: 6.0, 4: 9.0, 6: 15.0, 7: 18.0}
     files = [ct_slice(series, number, heights[number]) for number in (6, 2, 1, 7, 4, 3)]
-    before = page.locator(".mi-answer").first.inner_text()
-    page.set_input_files(
-        "input[type=file]", [{"name": "x", "mimeType": "application/dicom", "buffer": content} for content in files]
-    )
-    page.wait_for_function("before => document.querySelector('.mi-answer')?.innerText !== before", arg=before)
-    page.wait_for_selector(".c2:has-text('of 6')")
+    upload(page, files)
+    expect(page.locator(".st-key-image .c2")).to_contain_text("of 6")
     ready(page, 2)
 
 
@@ -65,99 +62,116 @@ def middle(page: Page) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+def length(page: Page, px: float) -> None:
+    """Measure a length across the middle of the image, in screen pixels."""
+    page.get_by_role("button", name="Length", exact=True).click()
+    x, y = middle(page)
+    page.mouse.move(x - px / 2, y)
+    page.mouse.down()
+    page.mouse.move(x + px / 2, y, steps=5)
+    page.mouse.up()
+
+
 def test_a_series_is_turned_and_windowed_without_the_server(open_page) -> None:
     page = open_page()
-    sent: list[object] = []
+    sent: list[bytes | str] = []
 
     def listen(socket: WebSocket) -> None:
         socket.on("framesent", lambda frame: sent.append(frame))
 
     page.on("websocket", listen)
     page.reload()
-    page.wait_for_selector("text=No image is open.")
+    ready(page, 2)
     open_series(page)
-    page.wait_for_function("() => !document.querySelector('.mi-study').innerText.includes('waits')")
-    page.wait_for_timeout(1500)
-    corner = page.locator(".st-key-image .c2").first
-    assert "image 1 of 6, 0.0 mm" in corner.inner_text()
-    assert "one gap in this series" in corner.inner_text()
-    frames = len(sent)
+    studied(page)
+    ready(page, 2)
+    level, corner = page.locator(".st-key-image .c1").first, page.locator(".st-key-image .c2").first
+    expect(corner).to_contain_text("image 1 of 6, 0.0 mm")
+    expect(corner).to_contain_text("one gap in this series")
+    asked = len(sent)
     page.mouse.move(*middle(page))
     page.mouse.wheel(0, 100)
-    page.wait_for_selector(".c2:has-text('image 2 of 6, 3.0 mm')")
+    expect(corner).to_contain_text("image 2 of 6, 3.0 mm")
     page.keyboard.press("Tab")
     page.locator(".st-key-image .frame").first.focus()
     page.keyboard.press("End")
-    page.wait_for_selector(".c2:has-text('image 6 of 6, 18.0 mm')")
+    expect(corner).to_contain_text("image 6 of 6, 18.0 mm")
     page.keyboard.press("2")
-    page.wait_for_selector(".c1:has-text('window −600 / 1500')")
+    expect(level).to_contain_text("window −600 / 1500")
     page.get_by_label("Panes", exact=True).select_option("1x2")
-    page.wait_for_timeout(500)
-    assert page.locator(".st-key-image canvas.draw").count() == 2
-    assert len(sent) == frames
+    expect(page.locator(".st-key-image canvas.draw")).to_have_count(2)
+    ready(page, 2)
+    # A finished measurement is told to the server: no frame came before that one.
+    length(page, 30)
+    expect(page.locator(".mi-rows dd", has_text="length")).to_be_visible()
+    assert "length" in str(sent[asked])
 
 
 def test_a_measurement_comes_back_to_the_panel_and_outlives_page_and_theme(open_page) -> None:
     page = open_page()
     upload(page, dicom_film(3, 0.4))
     diagnose(page)
-    page.get_by_role("button", name="Length", exact=True).click()
     frame = page.locator(".st-key-image .frame")
     box = frame.bounding_box()
     assert box
     # 440 columns by 360 rows of 0.143 mm, fitted: 120 columns are measured.
     k = min(box["width"] / 440, box["height"] / 360)
-    x, y = middle(page)
-    page.mouse.move(x - 60 * k, y)
-    page.mouse.down()
-    page.mouse.move(x + 60 * k, y, steps=5)
-    page.mouse.up()
-    row = page.locator(".mi-rows dd", has_text="length")
-    row.wait_for()
-    found = re.match(r"length ([\d.]+) mm \(at the detector\)", row.inner_text())
+    length(page, 120 * k)
+    row, said = page.locator(".mi-rows dd", has_text="length"), re.compile(r"^length ([\d.]+) mm \(at the detector\)")
+    expect(row).to_have_text(said)
+    found = said.match(row.inner_text())
     assert found
     assert float(found[1]) == pytest.approx(120 * 0.143, rel=0.005)
     page.mouse.move(0, 0)
-    page.wait_for_timeout(200)
-    drawn = canvas(page)
-    page.locator("[data-testid=stMainMenuButton]").click()
-    page.locator("[data-testid=stMainMenuItem-theme-Light]").click()
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'light'"
-    )
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(300)
-    assert canvas(page) == drawn  # film, map and measurement, to the pixel: the stage is black in both themes
-    assert row.inner_text().startswith(found[0])
-    go(page, "Upload")
-    page.wait_for_selector(".st-key-drop")
-    go(page, "Diagnosis")
-    page.wait_for_selector("text=Prediction set")
     ready(page)
-    row.wait_for()
+    drawn = canvas(page)
+    light(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stMainMenuItem-theme-Light")).to_be_hidden()
+    ready(page)
+    assert canvas(page) == drawn  # film, map and measurement, to the pixel: the stage is black in both themes
+    expect(row).to_have_text(re.compile("^" + re.escape(found[0])))
+    go(page, "Upload")
+    expect(page.locator(".st-key-drop")).to_be_visible()
+    go(page, "Diagnosis")
+    expect(page.get_by_text("Prediction set").first).to_be_visible()
+    expect(row).to_be_visible()
+    ready(page)
     page.locator(".frame").focus()
     page.keyboard.press("Delete")
-    row.wait_for(state="detached")
+    expect(row).to_have_count(0)
 
 
 def test_a_closed_case_leaves_no_image_in_the_server(server, open_page) -> None:
     """Two films a case, 29 MB with their files: of five cases that stay in memory 140 would be seen."""
     page = open_page()
-    files = [
-        {"name": "film", "mimeType": "application/octet-stream", "buffer": dicom_film(seed, size=(1400, 1700))}
-        for seed in (3, 4)
-    ]
+    films = [dicom_film(seed, size=(1400, 1700)) for seed in (3, 4)]
 
-    def case() -> float:
-        page.set_input_files("input[type=file]", files)
-        page.wait_for_selector("text=Read: two films.")
-        page.wait_for_function("() => document.querySelector('.mi-study')?.innerText.includes('waits') === false")
+    def case() -> None:
+        upload(page, films)
+        expect(page.get_by_text("Read: two films.")).to_be_visible()
+        studied(page)
         page.get_by_role("button", name="Close this case").click()
-        page.wait_for_selector("text=No image is open.")
-        page.wait_for_timeout(2500)  # the memory goes back beside the page, a second later
-        return float(server.memory_mb())
+        expect(page.get_by_text("No image is open.")).to_be_visible()
+        idle(page)
+
+    def rested() -> float:
+        """Memory once it has not changed for five seconds: it goes back beside the page, a second after a case."""
+        last, since = server.memory_mb(), time.monotonic()
+
+        def quiet() -> float:
+            nonlocal last, since
+            now = server.memory_mb()
+            if abs(now - last) > 1:
+                last, since = now, time.monotonic()
+            return time.monotonic() - since
+
+        until(quiet, lambda seconds: seconds > 5)
+        return float(last)
 
     case()
-    first = case()
-    later = [case() for _ in range(5)]
-    assert later[-1] < first + 50, (first, later)
+    case()
+    first = rested()
+    for _ in range(5):
+        case()
+    until(server.memory_mb, lambda mb: mb < first + 50)
