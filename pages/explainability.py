@@ -9,27 +9,29 @@ import streamlit as st
 from medimg_core.errors import MedImgError
 from medimg_core.types import Failure, Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import findings, maps, naming, service, session, stage, words
+from medimg_core.ui import explained, maps, naming, service, session, stage, words
 from medimg_core.ui.answer import Answer
+from medimg_core.ui.explained import Outlined
 from medimg_core.ui.faults import report
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
-from medimg_core.ui.panel import Panel
+from medimg_core.ui.panel import Panel, Row
 from medimg_core.ui.reading import failure_panel
+from medimg_core.ui.viewer import Picker
 
-SLOTS, TARGET = "slots", "target"
+SLOTS, OUTLINE_SLOTS, TARGET = "slots", "outline-slots", "target"
+_SIGNED = {"signed": True, "high": "for", "low": "against", "label": words.SCALE}
 
 
-def chosen(case: session.Case, answer: Answer) -> tuple[list[str], str]:
-    """Methods on the panes and the class that they speak for, as the reader left them; each case starts afresh."""
-    names = st.session_state.get(SLOTS) or service.side_by_side(answer.card)
+def chosen(case: session.Case, image: Image, first: str, options: dict[str, str]) -> str:
+    """The class or structure that the maps speak for, as the reader left it; another image or model starts afresh."""
     known, target = st.session_state.get(TARGET, ((), ""))
-    return names, target if known == about(case, answer) else answer.target
+    return target if known == about(case, image) and target in options else first
 
 
-def about(case: session.Case, answer: Answer) -> tuple[int, str, str]:
+def about(case: session.Case, image: Image) -> tuple[int, str, str | None]:
     """What a choice of target holds for: this case, image and model."""
-    return case.number, answer.image.digest, answer.card.name
+    return case.number, image.digest, case.model
 
 
 @st.fragment(run_every=0.4)
@@ -66,28 +68,61 @@ def show(case: session.Case, image: Image, place: Any) -> tuple[str, str]:
         stage.preview(case, "explainability")
 
     try:
-        if not service.answers(image, case.model):
-            return stage.beside(Panel("none", words.NO_MAPS, findings.NO_MAPS_WHY), picture), ""
-        answer = service.answer(image, case.who, case.model)
-        if answer.state == "refused":
+        answer = service.answer(image, case.who, case.model) if service.answers(image, case.model) else None
+        if answer is not None and answer.state == "refused":
             return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture), ""
-        if answers.question(answer):
+        if answer is not None and answers.question(answer):
             return stage.beside(Panel("none", words.ASK, words.ASK_THERE), picture), ""
-        names, target = chosen(case, answer)
-        shown = maps.gather(answer, names, target)
+        faults: list[Row] = []
+        finds = service.finds(image, case.who, case, faults)
+        structures = explained.outlined(case, finds)
+        options = explained.targets(answer, structures)
+        if not options:
+            waits = service.waits_for_box(image, case)
+            return stage.beside(explained.nothing(finds, faults, waits), picture), ""
+        target = chosen(case, image, answer.target if answer else explained.first(structures), options)
+        picker = Picker("Target", list(options.items()), target, True, True)
+        if target in structures:
+            return outlines(case, image, structures[target], picker)
+        assert answer is not None
+        return classes(case, answer, picker, place)
     except MedImgError as error:
         return stage.beside(failure_panel(Failure(0, error, report(error, image.digest))), picture), ""
-    got = stage.side_by_side(case, answer, shown, names, target)
+
+
+def classes(case: session.Case, answer: Answer, picker: Picker, place: Any) -> tuple[str, str]:
+    """Maps of a class of the answer."""
+    names, target = st.session_state.get(SLOTS) or service.side_by_side(answer.card), picker.value
+    shown = maps.gather(answer, names, target)
+    got = stage.side_by_side(case, answer.image, answer.card.ref.hash, shown, names, picker, _SIGNED)
     with place:
         work(answer, names, target)
     if got.slots and got.slots != names:
         st.session_state[SLOTS] = got.slots
         maps.again(answer, got.slots, target)
         st.rerun()
-    if got.pick and got.pick != target:
-        st.session_state[TARGET] = (about(case, answer), got.pick)
-        st.rerun()
+    retarget(case, answer.image, got.pick, target)
     return answers.maps_provenance(answer, shown.layers), naming.licence_mark(answer.card)
+
+
+def outlines(case: session.Case, image: Image, one: Outlined, picker: Picker) -> tuple[str, str]:
+    """Maps of an outlined structure, its outline on them."""
+    names = st.session_state.get(OUTLINE_SLOTS) or explained.methods(one)
+    shown = explained.gather(one, names)
+    model = f"{one.found.card.name}-outlines"
+    got = stage.side_by_side(case, image, model, shown, names, picker, explained.bar(shown), explained.lines(one))
+    if got.slots and got.slots != names:
+        st.session_state[OUTLINE_SLOTS] = got.slots
+        st.rerun()
+    retarget(case, image, got.pick, picker.value)
+    return explained.provenance(one, shown), naming.licence_mark(one.found.card)
+
+
+def retarget(case: session.Case, image: Image, pick: str | None, target: str) -> None:
+    """Keep the target that the reader picked, and show its maps."""
+    if pick and pick != target:
+        st.session_state[TARGET] = (about(case, image), pick)
+        st.rerun()
 
 
 def main(place: Any) -> tuple[str, str]:

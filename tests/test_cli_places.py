@@ -196,13 +196,6 @@ def test_explain_says_what_a_model_that_outlines_cannot(
     assert words in capsys.readouterr().err
 
 
-def test_saliency_check_says_that_there_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = str(film(tmp_path / "a.png"))
-    check = ["saliency-check", "--model", "tiny_outline", "--manifest", path, "--split", "test", "--out", str(tmp_path)]
-    assert main(check) == 2
-    assert "gives no answer whose evidence could be checked" in capsys.readouterr().err
-
-
 def slice_at(mm: float, value: int) -> Opened:
     image = Image(
         np.full((8, 8), value, np.float32),

@@ -223,29 +223,29 @@ def saliency_check(options: argparse.Namespace) -> int:
     from medimg_core.workflows.saliency_check import saliency_check
 
     card = open_answering(options.model)
-    if not card.answers:
-        raise BadRequest(
-            f"The model {card.name!r} outlines and measures; it gives no answer whose evidence could be checked.",
-            "Check a model that answers; see models.",
-        )
+    of_answer, of_outline = split_methods(card, options.method, None)
     progress = Progress("Films")
-    checks = saliency_check(
-        card,
-        options.manifest,
-        options.split,
-        options.method,
-        options.out,
-        label=options.label,
-        progress=progress,
-    )
+    manifest, split, told = options.manifest, options.split, list[tuple[dict[str, Any], str]]()
+    if of_answer:
+        label = options.label
+        for check in saliency_check(card, manifest, split, of_answer, options.out, label=label, progress=progress):
+            told.append(({"method": check.method, **check.as_json()}, _in_words(check.method, check.as_json())))
+    if of_outline:
+        outlines = check_outlines(card, read_manifest(manifest, split, label=None), of_outline, progress=progress)
+        write_outlines(card, outlines, split, options.out)
+        for one in outlines:
+            told.append(({"method": one.method, "structure": one.structure, **one.as_json()}, in_words(one)))
     progress.close()
-    for check in checks:
+    for content, words in told:
         if options.json:
-            show({"method": check.method, **check.as_json()})
+            show(content)
         else:
-            print(_in_words(check.method, check.as_json()))
+            print(words)
     return DONE
+    from medimg_core.workflows.explain_places import split_methods
+    from medimg_core.workflows.manifest import read_manifest
 
+    from medimg_core.workflows.saliency_places import check_outlines, in_words, write_outlines
 
 def _in_words(method: str, figures: dict[str, Any]) -> str:
     """`cam: pointing game 0.92 (0.88–0.95), ...`: every figure that has an interval."""

@@ -25,7 +25,8 @@ class Verdict:
 
     Attributes:
         mark: `full`: points better than chance; `half`: better, but coarse or noisy; `hollow`: fails, or was not
-            measured.
+            measured. Of outlines: what it marks outside moves the outline more than random places and than those
+            nearest to it; more than random ones; no more than those, or hardly.
         words: one line without a final stop, numbers with interval and n.
         measured: False where no figure exists for this model.
         truth: what was pointed at (`opacity boxes`, `lung mask`); empty where not measured.
@@ -37,14 +38,21 @@ class Verdict:
     truth: str = ""
 
 
-def verdict(card: ModelCard, name: str, population: str | None = None) -> Verdict:
+LEAST_MOVED = 0.01
+"""Change of an outline's Dice below which what a map marks hardly matters, whatever random places do."""
+
+
+def verdict(card: ModelCard, name: str, population: str | None = None, target: str = "") -> Verdict:
     """The verdict on a method from `evaluation.json`.
 
     Args:
+        target: of a method that explains outlines the structure; those were measured on val, over all populations.
         population: id on the card whose test set is quoted; None quotes the default population's. Where that test
             set has no figure for the method, the answer is `not measured`: another population's films say nothing
             about this one.
     """
+    if method(name).needs == "places_gradient":
+        return _outlined(catalog.evaluation(card).get("places", {}).get("saliency", {}).get(name, {}).get(target))
     chosen = next(p for p in card.populations if p.id == (population or card.default_population))
     sets = catalog.evaluation(card).get("test_sets", {})
     figures = sets.get(chosen.test_set, {}).get("saliency", {}).get(name)
@@ -72,6 +80,24 @@ def _judge(figures: Mapping[str, Any], family: str) -> Verdict:
         flaw = "Points, but noisy" if family == "gradient" else "Better than chance but coarse"
         return Verdict("half", f"{flaw}: {tail}", measured=True, truth=truth)
     return Verdict("full", f"Points better than chance: {tail}", measured=True, truth=truth)
+
+
+def _outlined(figures: Mapping[str, Any] | None) -> Verdict:
+    """What hiding the marked places outside an outline showed (`explain.hiding`)."""
+    if not figures:
+        return Verdict("hollow", "Not measured on this model", measured=False)
+    moved, random, beside = (figures[name]["value"] for name in ("moved", "random", "beside"))
+    change = f"the outline moves by {moved:.3f} ({figures['moved']['low']:.3f}\u2013{figures['moved']['high']:.3f})"
+    n = f"n\u00a0{figures['n']}"
+    if figures["gain"]["low"] <= 0 or moved < LEAST_MOVED:
+        little = "Says nothing" if figures["gain"]["low"] <= 0 else "Says hardly anything"
+        words = f"{little}: {change} without what it marks, {random:.3f} without random places, {n}"
+        return Verdict("hollow", words, measured=True, truth="outline")
+    if figures["gain_beside"]["low"] <= 0:
+        words = f"No better than the surroundings: {change} without what it marks, {beside:.3f} without those, {n}"
+        return Verdict("half", words, measured=True, truth="outline")
+    words = f"Marks what the outline rests on: {change} without it, {random:.3f} without random places, {n}"
+    return Verdict("full", words, measured=True, truth="outline")
 
 
 def _with_interval(figure: Mapping[str, float]) -> str:

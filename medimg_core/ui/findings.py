@@ -23,7 +23,6 @@ NO_VOLUMES = (
 )
 DRAW_BOX = "Draw a box round a nodule: choose Box beside the image, and drag."
 WHY_BOX = "The model outlines what lies in the box, measures it and says how radiologists would rate it."
-NO_MAPS_WHY = "Its model outlines and gives no answer that a map could explain. The page Diagnosis shows the outlines."
 _MOST_LIMITS = 2
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from medimg_core.catalog import ModelCard, Population
 from medimg_core.errors import BadRequest, Cancelled
 from medimg_core.explain import method, verdict
 from medimg_core.render import overlay_png
-from medimg_core.types import Window
+from medimg_core.types import Image, SaliencyMap, Window
 from medimg_core.ui import naming, palette, routes, service, session, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.faults import report
@@ -73,10 +74,22 @@ def again(answer: Answer, names: Sequence[str], target: str) -> None:
 
 
 def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapping[str, str]) -> bytes:
-    """A PNG of one map as the reader sees it, with its provenance.
+    """A PNG of one map as the reader sees it; see `picture`.
 
     Args:
         space: the session's workspace; the route that calls this knows no session.
+    """
+    asked = answer.found.answer
+    saliency = explain(answer.image, answer.card, (name,), target, answer=asked, cache=space.maps)[0]
+    return picture(answer.image, saliency, answer.card, answer.found.population, query)
+
+
+def picture(
+    image: Image, saliency: SaliencyMap, card: ModelCard, population: Population, query: Mapping[str, str]
+) -> bytes:
+    """A PNG of a map over its image, with its provenance.
+
+    Args:
         query: `opacity`, `threshold`, `centre`, `width`, `kind` as the viewer has them.
 
     Raises:
@@ -94,12 +107,9 @@ def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapp
     window = None
     if look["width"] > 0 and kind in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         window = Window(look["centre"], look["width"], kind)  # type: ignore[arg-type]
-    asked = answer.found.answer
-    saliency = explain(answer.image, answer.card, (name,), target, answer=asked, cache=space.maps)[0]
-    population = words.capitalised(answer.found.population.title)
     look = {key: min(max(look[key], 0.0), 1.0) for key in ("opacity", "threshold")}
-    data = naming.licence_mark(answer.card)
-    return overlay_png(answer.image, saliency, window=window, population=population, data=data, **look)
+    title, data = words.capitalised(population.title), naming.licence_mark(card)
+    return overlay_png(image, saliency, window=window, population=title, data=data, **look)
 
 
 def _key(answer: Answer, name: str, target: str) -> tuple[str, str, str, str]:
@@ -122,7 +132,7 @@ def _view(answer: Answer, name: str, target: str, raw: bool, waiting: str) -> Me
     file = f"evidence-{name}-{answer.image.digest[:8]}.png"
     space = session.workspace()
     token = space.case.give(
-        ("export", answer.image.digest, answer.told, name, target),
+        ("export", answer.image.digest, answer.card.ref.hash, answer.told, name, target),
         partial(export, answer, name, target, space),
         "image/png",
         file,

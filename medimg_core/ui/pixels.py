@@ -144,13 +144,14 @@ def _window(window: Window) -> dict[str, Any]:
     return {"centre": window.centre, "width": window.width, "kind": window.function}
 
 
-def overlay(saliency: SaliencyMap, spec: InputSpec) -> FloatArray:
+def overlay(saliency: SaliencyMap, spec: InputSpec, whole: bool = True) -> FloatArray:
     """The map as the browser gets it, float32 `[h, w]`, its outer edges on those of the source image.
 
     Squashed inputs cover the whole source, so the grid where the map was computed says everything. Other fits cover a
-    part of it: then the raised map is sent, averaged down to at most 512 places a side.
+    part of it, and so does a network that looks at a square (`whole` is false): then the raised map is sent, averaged
+    down to at most 512 places a side.
     """
-    if spec.fit == "squash":
+    if spec.fit == "squash" and whole:
         return saliency.grid
     rows, columns = saliency.values.shape
     shrink = max(rows, columns) / _LARGEST_OVERLAY

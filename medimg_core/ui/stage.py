@@ -11,7 +11,7 @@ import streamlit as st
 
 from medimg_core.explain.engine import scale_of
 from medimg_core.types import Image, Study
-from medimg_core.ui import layers, measured, naming, outlined, regions, service, session, staged, study, words
+from medimg_core.ui import layers, measured, outlined, regions, service, session, staged, study, words
 from medimg_core.ui.answer import Answer, question, summary
 from medimg_core.ui.maps import Shown
 from medimg_core.ui.panel import Panel, Row, html
@@ -91,14 +91,14 @@ def with_map(
         return unanswered(case, image, counted) if alone else _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
-    entries = {}
+    entries, whose = {}, f"{digest} {card.ref.hash}"
     for m in fast if alone else [m for m in fast if m.name == answer.layer.method]:
         if m.name == answer.layer.method:
-            entries[m.name] = layer(answer.layer, digest, space.case)
+            entries[m.name] = layer(answer.layer, whose, space.case)
         else:
             make = partial(service.one_layer, answer, m.name, answer.layer.target, space)
             scale = scale_of(card, m.name)
-            entries[m.name] = later_layer(m.name, answer.layer.target, scale, digest, space.case, make)
+            entries[m.name] = later_layer(m.name, answer.layer.target, scale, whose, space.case, make)
     scaled = answer.layer.scale is not None
     bar = {"signed": False, "high": "evidence" if scaled else "raw value", "low": "none", "label": words.SCALE}
     shown = staged.around(case, image) if alone else Staged([image], [case.chosen], [])
@@ -174,6 +174,8 @@ def _mounted(
     if not alone:
         return Read()
     seen = outlined.take(case, got, shown.images, finds)
+    if shown.in_series:
+        outlined.follow_box(case, seen, shown)
     if service.waits_for_box(image, case):
         outlined.take_box(case, seen, shown.images, image)
     rows = (*measured_rows(seen, shown.images, shown.start, shown.named), *layers.rows(case, image))
@@ -247,22 +249,35 @@ def _plain(case: Case, image: Image) -> Read:
     return Read()
 
 
-def side_by_side(case: Case, answer: Answer, shown: Shown, names: Sequence[str], target: str) -> Any:
-    """One film under several methods, 3 x 2 panes with one toolbar and one colour bar."""
-    image, tokens = answer.image, session.workspace().case
-    titles = naming.names(answer.card) if answer.card.form != "grade" else naming.titles(answer.card)
-    order = reversed(answer.card.class_ids) if answer.card.form == "yes_no" else answer.card.class_ids
+def side_by_side(
+    case: Case,
+    image: Image,
+    model: str,
+    shown: Shown,
+    names: Sequence[str],
+    picker: Picker,
+    bar: Mapping[str, Any],
+    lines: Sequence[Mapping[str, Any]] = (),
+) -> Any:
+    """One film under several methods, up to three panes in a row, with one toolbar and one colour bar.
+
+    Args:
+        model: tells the stages of several models apart.
+        lines: outlines on every pane (`regions.lines`).
+    """
+    tokens = session.workspace().case
     panes = [Pane(0, f"{shown.methods[name].title} on the film", slot=i) for i, name in enumerate(names)]
     stage = Stage(
-        columns=3,
-        bar={"signed": True, "high": "for", "low": "against", "label": words.SCALE},
-        picker=Picker("Target", [(c, titles[c]) for c in order], target, True, True),
+        columns=min(len(names), 3),
+        bar=bar,
+        picker=picker,
         methods=shown.methods,
         slots=names,
         corners=False,
+        regions=lines,
     )
-    entries = {name: layer(map_, image.digest, tokens) for name, map_ in shown.layers.items()}
-    key = f"explainability-{case.number}-{image.digest[:16]}-{answer.card.name}"
+    entries = {name: layer(map_, f"{image.digest} {model}", tokens) for name, map_ in shown.layers.items()}
+    key = f"explainability-{case.number}-{image.digest[:16]}-{model}"
     with st.container(key="image", height="stretch"):
         return mount(key, staged.films([image]), panes, stage, entries)
 

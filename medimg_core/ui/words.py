@@ -37,6 +37,8 @@ ASK_THERE = "The page Diagnosis asks for age and view first."
 COMPUTING = "Being computed"
 STOPPED = "Stopped"
 SCALE = "Colour bar: 1.0 is the 99th percentile on the test set"
+SCALE_VAL = "Colour bar: 1.0 is the 99th percentile on the validation set"
+"""Of maps of outlines."""
 RAW_NOTE = "Below the threshold (maximum {maximum}, raw values without a scale)"
 """The same for a map without a reference scale: a small raw value says nothing about the evidence."""
 LOST = "This picture could not be fetched. Reload the page and open the case again."
@@ -346,9 +348,11 @@ RAW = "raw values, no reference scale"
 """Beside a map whose method was not measured on the test set: its colours mean nothing absolute."""
 
 
-def maps_provenance(grids: Sequence[tuple[int, int]], source: tuple[int, int], model: str) -> str:
-    """The footer of the maps: resolution, scale, model."""
+def maps_provenance(
+    grids: Sequence[tuple[int, int]], source: tuple[int, int], model: str, measured: str = "test set"
+) -> str:
+    """The footer of the maps: resolution, scale and what it was measured on, model."""
     sizes = " and ".join(f"{columns} × {rows}" for rows, columns in sorted(set(grids)))
     raised = f"maps of {sizes}, raised to {source[1]} × {source[0]}" if grids else ""
-    scale = "1.0 = 99th percentile of the method on the test set"
+    scale = f"1.0 = 99th percentile of the method on the {measured}"
     return " · ".join(part for part in (raised, scale, model) if part)

@@ -172,6 +172,41 @@ def test_verdicts(name: str, found: dict[str, object], mark: str, words: str, mo
     assert (said.mark, said.words, said.measured, said.truth) == (mark, words, True, "opacity boxes")
 
 
+@pytest.mark.parametrize(
+    ("moved", "gain", "beside", "mark", "words"),
+    [
+        (0.12, 0.05, 0.02, "full", "Marks what the outline rests on: the outline moves by 0.120 (0.100–0.140) without "
+         "it, 0.030 without random places, n\u00a090"),
+        (0.12, 0.05, -0.02, "half", "No better than the surroundings: the outline moves by 0.120 (0.100–0.140) without "
+         "what it marks, 0.060 without those, n\u00a090"),
+        (0.12, -0.001, 0.02, "hollow", "Says nothing: the outline moves by 0.120 (0.100–0.140) without what it marks, "
+         "0.030 without random places, n\u00a090"),
+        (0.009, 0.001, 0.001, "hollow", "Says hardly anything: the outline moves by 0.009 (-0.011–0.029) without what "
+         "it marks, 0.030 without random places, n\u00a090"),
+    ],
+)  # fmt: skip
+def test_verdicts_on_maps_of_outlines(
+    moved: float, gain: float, beside: float, mark: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interval(value: float, low: float) -> dict[str, float]:
+        return {"value": value, "low": low, "high": 2 * value - low}
+
+    row = {
+        "moved": interval(moved, moved - 0.02),
+        "random": interval(0.03, 0.02),
+        "beside": interval(0.06, 0.05),
+        "gain": interval(0.09, gain),
+        "gain_beside": interval(0.06, beside),
+        "n": 90,
+    }
+    evaluation = {"places": {"saliency": {"seg_gradcam": {"lesion": row}}}}
+    monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
+    said = explain.verdict(card(), "seg_gradcam", target="lesion")
+    assert (said.mark, said.words, said.measured) == (mark, words, True)
+    assert not explain.verdict(card(), "seg_gradcam", target="lungs").measured
+    assert not explain.verdict(card(), "seg_hirescam", target="lesion").measured
+
+
 def test_a_wider_truth_than_boxes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = {"test_sets": {"all": {"saliency": {"cam": figures((0.9, 0.8, 0.95)) | {"truth": "lung mask"}}}}}
     monkeypatch.setattr("medimg_core.catalog.evaluation", lambda card: evaluation)
