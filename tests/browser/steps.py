@@ -30,7 +30,7 @@ def idle(page: Page) -> None:
 def ready(page: Page, viewers: int = 1) -> None:
     """Wait until the page's script has ended and every viewer has fetched and drawn what it shows."""
     for _ in range(2):  # what the script sent last reaches a viewer with the next frame
-        page.wait_for_function(_READY, arg=viewers)
+        page.wait_for_function(_READY, arg=viewers, polling=50)
         frames(page)
 
 
@@ -92,10 +92,10 @@ def canvas(page: Page, selector: str = "canvas.draw") -> list[int]:
     found: Any = until(
         lambda: page.locator(selector).first.evaluate(
             """c => { if (c.closest('.view').dataset.ready !== '1') return null;
-          const d = c.getContext('2d').getImageData(0, 0, c.width, c.height), out = [];
-          for (let y = 0; y < c.height; y += 7) for (let x = 0; x < c.width; x += 7)
-            out.push(...d.data.slice(4 * (y * c.width + x), 4 * (y * c.width + x) + 4));
-          return JSON.stringify(out); }"""
+              const d = c.getContext('2d').getImageData(0, 0, c.width, c.height), out = [];
+              for (let y = 0; y < c.height; y += 7) for (let x = 0; x < c.width; x += 7)
+                out.push(...d.data.slice(4 * (y * c.width + x), 4 * (y * c.width + x) + 4));
+              return JSON.stringify(out); }"""
         ),
         bool,
     )

@@ -73,6 +73,7 @@ def length(page: Page, px: float) -> None:
 
 
 def test_a_series_is_turned_and_windowed_without_the_server(open_page) -> None:
+    """The server is told where the reader rests, once for each place, and a finished measurement; nothing else."""
     page = open_page()
     sent: list[bytes | str] = []
 
@@ -89,22 +90,28 @@ def test_a_series_is_turned_and_windowed_without_the_server(open_page) -> None:
     expect(corner).to_contain_text("image 1 of 6, 0.0 mm")
     expect(corner).to_contain_text("one gap in this series")
     asked = len(sent)
+
+    def told() -> int:
+        ready(page, 2)
+        return len(sent) - asked
+
     page.mouse.move(*middle(page))
     page.mouse.wheel(0, 100)
     expect(corner).to_contain_text("image 2 of 6, 3.0 mm")
+    until(told, lambda times: times == 1)
     page.keyboard.press("Tab")
     page.locator(".st-key-image .frame").first.focus()
     page.keyboard.press("End")
     expect(corner).to_contain_text("image 6 of 6, 18.0 mm")
+    until(told, lambda times: times == 2)
     page.keyboard.press("2")
     expect(level).to_contain_text("window −600 / 1500")
     page.get_by_label("Panes", exact=True).select_option("1x2")
     expect(page.locator(".st-key-image canvas.draw")).to_have_count(2)
     ready(page, 2)
-    # A finished measurement is told to the server: no frame came before that one.
     length(page, 30)
     expect(page.locator(".mi-rows dd", has_text="length")).to_be_visible()
-    assert "length" in str(sent[asked])
+    assert "length" in str(sent[asked + 2])  # no other frame came before it
 
 
 def test_a_measurement_comes_back_to_the_panel_and_outlives_page_and_theme(open_page) -> None:
@@ -156,18 +163,15 @@ def test_a_closed_case_leaves_no_image_in_the_server(server, open_page) -> None:
         idle(page)
 
     def rested() -> float:
-        """Memory once it has not changed for five seconds: it goes back beside the page, a second after a case."""
-        last, since = server.memory_mb(), time.monotonic()
+        """Memory once it stays as it is: it goes back beside the page, a second after a case was closed."""
 
-        def quiet() -> float:
-            nonlocal last, since
-            now = server.memory_mb()
-            if abs(now - last) > 1:
-                last, since = now, time.monotonic()
-            return time.monotonic() - since
+        def changed() -> float:
+            before = server.memory_mb()
+            time.sleep(3)
+            return float(abs(server.memory_mb() - before))
 
-        until(quiet, lambda seconds: seconds > 5)
-        return float(last)
+        until(changed, lambda mb: mb < 1)
+        return float(server.memory_mb())
 
     case()
     case()
