@@ -34,7 +34,7 @@ from medimg_core.workflows.places_truth import Slices
 from medimg_core.workflows.saliency_check import SCALE_PERCENTILE, mean_interval
 
 MOST = 48
-"""Films that a model's own figures rest on, drawn from the split; each costs a dozen passes a structure."""
+"""Films with an outline that a model's own figures rest on; each costs a dozen passes a structure."""
 
 _THREADS = 2
 
@@ -96,7 +96,7 @@ def check_outlines(
     Args:
         rows: of a manifest; `patient` and `slice` say which slices lie beside one, for models that look at those.
         methods: see `explain_places.split_methods`.
-        most: films at most, drawn by the seed from all.
+        most: films at most in which something was outlined, drawn by the seed from all.
         progress: may raise `Cancelled`.
 
     Raises:
@@ -108,11 +108,14 @@ def check_outlines(
         raise BadRequest(f"The model {card.name!r} outlines nothing.", "Check a model that does; see models.")
     found: dict[tuple[str, str], list[Seen]] = {(name, s): [] for name in names for s in structures(card)}
     ask = partial(_film, card, names, Slices(rows))
-    drawn = sorted(np.random.default_rng(seed).permutation(len(rows))[:most])
-    for done, film in enumerate(ahead(ask, [rows[i] for i in drawn], _THREADS), start=1):
+    counted, order = 0, np.random.default_rng(seed).permutation(len(rows))
+    for done, film in enumerate(ahead(ask, [rows[i] for i in order], _THREADS), start=1):
         for key, seen in film.items():
             found[key].append(seen)
-        progress(done / len(drawn))
+        counted += bool(film)
+        progress(max(done / len(rows), counted / most))
+        if counted == most:
+            break
     checks = (_summary(*key, seen) for key, seen in found.items())
     return tuple(check for check in checks if check is not None)
 

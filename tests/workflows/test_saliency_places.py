@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from drawn_outlines import outlined_films
+from drawn_outlines import STRENGTHS, outlined_films
 
 from medimg_core.catalog import evaluation, read_card, read_verified
 from medimg_core.cli import main
@@ -38,6 +40,20 @@ def test_saliency_check_measures_maps_of_outlines(
     assert written["methods"]["seg_hirescam"]["lesion"]["n"] == said[1]["n"]
     assert main([*check, "--method", "gradcam"]) == 2
     assert "does not explain what the model 'tiny_outline' says" in capsys.readouterr().err
+
+
+def test_films_without_an_outline_do_not_count(tmp_path: Path) -> None:
+    rows = read_manifest(outlined_films(tmp_path), "test", label=None)
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    lesion = replace(card.places.structures[1], threshold=0.5)
+    hidden = replace(card.places.structures[0], threshold=1.0)  # never outlined
+    card = replace(card, places=replace(card.places, structures=(hidden, lesion)))
+    shares: list[float] = []
+    (check,) = check_outlines(card, rows, "seg_hirescam", most=4, progress=shares.append)
+    assert (check.structure, check.outlined, shares[-1]) == ("lesion", 4, 1.0)
+    shown = np.cumsum([STRENGTHS[i] > 0 for i in np.random.default_rng(0).permutation(6)])
+    assert len(shares) == 1 + int(np.argmax(shown == 4)) > 4  # a film without a lesion came before
 
 
 def test_a_model_that_outlines_nothing_is_told(tmp_path: Path) -> None:
