@@ -196,7 +196,8 @@ class InputSpec:
             `crop` keeps the aspect and cuts the longer side, centred.
         normalisation: `standardise`: (x - mean) / (deviation + 1e-3) / 2.2 clipped to [-1.6, 1.6], each image
             by its own grey statistics; `minus_one_to_one`: 2 x - 1; `zero_to_one`: x; for x in [0, 1].
-        window: fixed window in modality units (CT); None takes the image's own VOI.
+        window: fixed window of slices in Hounsfield units, whatever the file names; other pictures, and None, keep
+            their own VOI.
         long_side: larger images are first reduced to this many pixels on their longer side, so that an original and
             a small stored copy of it carry the same detail; None goes straight to the grid.
         smoothing: standard deviation, in pixels of the grid, of a Gaussian that takes off what sharpness is left.

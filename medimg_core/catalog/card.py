@@ -136,6 +136,7 @@ class StatementCard:
         meaning: what it says to a reader.
         output: index of its logit.
         of: decisions that it is told with; empty tells it always.
+        structure: the outline that it was read in; it is not told where the model expects little of that one.
     """
 
     id: str
@@ -144,6 +145,7 @@ class StatementCard:
     meaning: str
     output: int
     of: tuple[str, ...] = ()
+    structure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

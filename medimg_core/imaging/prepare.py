@@ -24,7 +24,8 @@ def model_grid(
         float32 `[height, width, channels]` in [0, 1], and the map back to the source. Training caches this as
         uint8 and augments it; `normalise` follows.
     """
-    shown = to_display(image, spec.window)
+    # Grey levels of an exported picture are no Hounsfield units: a window was burned into them already.
+    shown = to_display(image, spec.window if image.modality_units == "HU" else None)
     geometry = Geometry.fit(image.shape, (spec.height, spec.width), spec.fit)
     if shown.ndim == 3 and (spec.channels == 1 or _is_grey(image)):
         shown = np.asarray(cv2.transform(shown, _RGB_TO_GREY), np.float32)

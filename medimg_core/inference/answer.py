@@ -15,10 +15,10 @@ from medimg_core.errors import MedImgError
 from medimg_core.imaging import Geometry, prepare
 from medimg_core.inference import gate
 from medimg_core.inference.calibration import decide, interval, prediction_set, probabilities, statements
-from medimg_core.inference.places import Box, look
+from medimg_core.inference.places import LEAST, Box, look
 from medimg_core.inference.pool import runtime_for
 from medimg_core.inference.runtime import Forward
-from medimg_core.types import FloatArray, GateVerdict, Image, Prediction
+from medimg_core.types import FloatArray, GateVerdict, Image, Prediction, Region, Statement
 
 WORKERS = 2
 """Threads of a batch: preparation of one film overlaps with the network of another."""
@@ -88,7 +88,8 @@ def predict(
         known = said.scores.get(card.class_ids[card.positive]) if card.answers else None
         found = look(image, card, box=box, beside=beside, probability=known, engine=engine)
     if found is not None:
-        said = replace(said, regions=found.regions, measurements=found.measurements)
+        resting = _resting(said.statements, card, found.regions)
+        said = replace(said, regions=found.regions, measurements=found.measurements, statements=resting)
     return Answer(replace(said, seconds=time.perf_counter() - started), forward, x, geometry)
 
 
@@ -114,6 +115,13 @@ def _prediction(card: ModelCard, population: Population, forward: Forward, verdi
         prediction_set=prediction_set(scores, population.conformal, decision),
         statements=statements(forward.logits, card, population, decision),
     )
+
+
+def _resting(told: Sequence[Statement], card: ModelCard, regions: Sequence[Region]) -> tuple[Statement, ...]:
+    """Without the statements that were read in an outline of which the model expects little, or which is not there."""
+    trusted = {region.label for region in regions if region.score >= LEAST}
+    structure = {question.id: question.structure for question in card.statements}
+    return tuple(one for one in told if not structure[one.id] or structure[one.id] in trusted)
 
 
 def predict_batch(

@@ -217,9 +217,11 @@ def _statement(found: Judged, question: StatementCard, recipe: Recipe) -> dict[s
     rule = next((r for r in recipe.statements if r.id == question.id), None)
     if rule is None:
         return statement_figures(found.truth > question.output, p, found.patients, fit.threshold)
-    known = np.array([r.value(rule.column) in rule.targets for r in found.records])
-    y = np.array([rule.targets.get(r.value(rule.column), 0.0) > 0.5 for r in found.records])
-    return statement_figures(y[known], p[known], found.patients[known], fit.threshold)
+    told = [rule.targets.get(r.value(rule.column)) for r in found.records]
+    known = np.array([value is not None for value in told])
+    y = np.array([(value or 0.0) > 0.5 for value in told])
+    measured = statement_figures(y[known], p[known], found.patients[known], fit.threshold)
+    return measured | {"truth": [None if value is None else int(value > 0.5) for value in told]}
 
 
 def statement_figures(y: Bools, p: Floats, patients: NDArray[np.str_], threshold: float) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from medimg_core.catalog import ModelCard, StatementFit
 from medimg_core.metrics import auroc
 from medimg_core.training.architectures import Built
+from medimg_core.training.calibrate import fit_calibration, operating_points, probabilities
 from medimg_core.training.data import Films
 from medimg_core.training.linear import Floats, ridge_logistic
 from medimg_core.training.loop import to_input
+from medimg_core.training.measure import Answer
 from medimg_core.training.recipe import Recipe, StatementRule
 
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
@@ -43,6 +46,29 @@ def with_statements(built: Built, recipe: Recipe, films: Sequence[Films]) -> Bui
     model = keras.Model(built.model.input, dense(built.model.layers[-2].output))
     dense.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
     return replace(built, model=model)
+
+
+def fit_statements(
+    val: Sequence[Answer], rules: Sequence[StatementRule], card: ModelCard, seed: int
+) -> dict[str, StatementFit]:
+    """What val says about each statement: calibration and balanced point; without a known truth it is left out.
+
+    Args:
+        val: the exported network's answers, logits of the statements included.
+    """
+    fits = {}
+    for rule in rules:
+        told = [a for a in val if a.record.set == rule.set and a.record.value(rule.column) in rule.targets]
+        if not told:
+            continue
+        output = next(question.output for question in card.statements if question.id == rule.id)
+        z = np.array([a.logits[output] for a in told], np.float64)
+        y = np.array([rule.targets[a.record.value(rule.column)] > 0.5 for a in told])
+        patients = np.array([a.record.patient for a in told])
+        calibration = fit_calibration(z, y, patients, seed=seed)
+        balanced = operating_points(probabilities(z, calibration), y, patients, seed=seed)[1]
+        fits[rule.id] = StatementFit(calibration, balanced.threshold, float(y.mean()), y.size)
+    return fits
 
 
 def _fit(pooled: Any, recipe: Recipe, rule: StatementRule, films: Sequence[Films]) -> tuple[Floats, float]:

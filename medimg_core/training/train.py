@@ -20,12 +20,12 @@ from medimg_core.imaging import prepare
 from medimg_core.inference.runtime import Runtime
 from medimg_core.training import card as cards
 from medimg_core.training import figures, loop, measure, places
-from medimg_core.training.calibrate import Fitted, fit_calibration, fit_population, operating_points, probabilities
+from medimg_core.training.calibrate import Fitted, fit_population
 from medimg_core.training.data import Films, Progress, Record, load_films, read_manifest
 from medimg_core.training.folds import cross_validate
-from medimg_core.training.recipe import Recipe, StatementRule, read_recipe
+from medimg_core.training.recipe import Recipe, read_recipe
 from medimg_core.training.shortcuts import Judge
-from medimg_core.training.statements import with_statements
+from medimg_core.training.statements import fit_statements, with_statements
 from medimg_core.types import FloatArray, Image, InputSpec
 
 _FEW = 2000
@@ -251,21 +251,8 @@ def _population(
         for q in card.statements
         if card.form == "grade" and q.output == card.positive - 1
     }
-    for stated in recipe.statements:
-        output = next(q.output for q in card.statements if q.id == stated.id)
-        told = [a for a in val if a.record.set == stated.set and a.record.value(stated.column) in stated.targets]
-        if told:
-            statements[stated.id] = _fit_statement(told, stated, output, recipe.seed)
+    statements |= fit_statements(val, recipe.statements, card, recipe.seed)
     return cards.population(rule, fitted, False, statements)
-
-
-def _fit_statement(told: Sequence[measure.Answer], rule: StatementRule, output: int, seed: int) -> StatementFit:
-    z = np.array([a.logits[output] for a in told], np.float64)
-    y = np.array([rule.targets[a.record.value(rule.column)] > 0.5 for a in told])
-    patients = np.array([a.record.patient for a in told])
-    calibration = fit_calibration(z, y, patients, seed=seed)
-    balanced = operating_points(probabilities(z, calibration), y, patients, seed=seed)[1]
-    return StatementFit(calibration, balanced.threshold, float(y.mean()), y.size)
 
 
 def _on_val(films: Sequence[measure.Answer], card: ModelCard, population: Population) -> dict[str, Any]:

@@ -154,18 +154,26 @@ def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], films: Sequ
 def _statements(
     card: ModelCard, name: str, stated: Mapping[str, Any], population: Population, films: Sequence[_Film]
 ) -> Iterator[Checked]:
-    """Statements on a step of the scale, whose truth the grade itself tells; others stand in no prediction."""
-    grades, patients = stored_truth(card, stated["predictions"]), stated["predictions"]["patient"]
+    """Statements on a step of the scale, whose truth the grade itself tells, and those whose `truth` was stored."""
+    grades, patients = stored_truth(card, stated["predictions"]), np.array(stated["predictions"]["patient"])
     for question in card.statements:
         told, fit = stated.get("statements", {}).get(question.id), population.statements.get(question.id)
-        if not told or fit is None or card.form != "grade" or question.output >= card.main_outputs:
+        if not told or fit is None:
+            continue
+        known = np.ones(len(films), np.bool_)
+        if card.form == "grade" and question.output < card.main_outputs:
+            truth = grades > question.output
+        elif "truth" in told:
+            known = np.array([value is not None for value in told["truth"]])
+            truth = np.array([bool(value) for value in told["truth"]])
+        else:
             continue
         p = np.array([sigmoid(float(film.logits[question.output]), fit.calibration)[0] for film in films])
-        truth = grades > question.output
-        found = rates(truth, p >= fit.threshold, patients)
+        truth, p, who = truth[known], p[known], patients[known]
+        found = rates(truth, p >= fit.threshold, who)
         measured = {"sensitivity": found.sensitivity, "specificity": found.specificity}
         if truth.any() and not truth.all():
-            measured["auroc"] = auroc(truth, p, patients)
+            measured["auroc"] = auroc(truth, p, who)
         for figure, now in measured.items():
             if now is not None and figure in told:
                 yield Checked(card.name, card.form, name, f"{question.id}: {figure}", _stated(told[figure]), now)

@@ -94,6 +94,18 @@ def test_polarity_and_window_come_before_the_grid() -> None:
     np.testing.assert_allclose(shown[..., 0], expected, atol=1e-6)
 
 
+def test_the_window_of_a_card_is_for_hounsfield_units_and_overrides_the_files() -> None:
+    spec = replace(SPEC, window=Window(-400, 1600, "LINEAR_EXACT"))
+    hounsfield = np.repeat(np.linspace(-1400, 600, 64, dtype=np.float32)[:, None], 64, axis=1)
+    slice_ = film(hounsfield, bits=12, modality="CT", modality_units="HU", windows=(Window(40, 400),))
+    np.testing.assert_allclose(
+        model_grid(slice_, spec)[0][..., 0], np.clip((hounsfield + 1200) / 1600, 0, 1), atol=1e-6
+    )
+    # A grey picture has no such units: its window was burned in.
+    exported = film(np.clip((hounsfield + 1350) / 1500, 0, 1) * 255)
+    np.testing.assert_array_equal(model_grid(exported, spec)[0], model_grid(exported, SPEC)[0])
+
+
 def test_film_as_12_bit_dicom_and_as_8_bit_picture_are_alike() -> None:
     pixels = pattern()
     deep = film(pixels.astype(np.float32) * 16, bits=12, modality="DX", windows=(Window(2040, 4080, "LINEAR_EXACT"),))

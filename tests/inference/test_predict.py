@@ -7,12 +7,14 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from medimg_core.catalog import ModelCard
+from medimg_core.catalog import ModelCard, StatementCard
 from medimg_core.errors import MedImgError
 from medimg_core.imaging import prepare
 from medimg_core.inference import Forward, predict, predict_batch, runtime_for
+from medimg_core.inference.answer import _resting
 from medimg_core.inference.litert import LiteRTRuntime
-from medimg_core.types import GateVerdict, Image
+from medimg_core.inference.places import LEAST
+from medimg_core.types import GateVerdict, Image, Region, Statement
 from model_folder import synthetic_film
 
 REFUSED = GateVerdict(False, ("It is a drawing.",), "document", MappingProxyType({}))
@@ -37,6 +39,21 @@ def test_the_scores_follow_from_the_logit(tiny_model: ModelCard) -> None:
     assert spread is not None
     assert spread.value == answer.prediction.scores["pneumonia"]
     assert 0 < spread.low < spread.value < spread.high < 1
+
+
+def test_a_statement_read_in_an_outline_needs_one_to_rely_on(tiny_model: ModelCard) -> None:
+    questions = (
+        StatementCard("dense", "Dense", "Thin", "", 1, structure="nodule"),
+        StatementCard("old", "Old", "New", "", 2),
+    )
+    card = replace(tiny_model, statements=questions)
+    told = (Statement("dense", 0.8, None, 0.5), Statement("old", 0.2, None, 0.5))
+    for regions, kept in (
+        ((Region("outline", "nodule", LEAST),), told),
+        ((Region("outline", "nodule", LEAST - 0.01), Region("outline", "lung", 0.9)), told[1:]),
+        ((), told[1:]),
+    ):
+        assert _resting(told, card, regions) == kept
 
 
 def test_the_answer_keeps_what_a_map_needs(tiny_model: ModelCard) -> None:

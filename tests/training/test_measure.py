@@ -185,6 +185,7 @@ def test_a_statement_is_measured_where_its_truth_is_known(answers: list[Answer],
     assert (row["n"], row["positives"]) == (4, 2)
     assert row["auroc"]["value"] == 0.75
     assert (row["sensitivity"]["value"], row["specificity"]["value"]) == (0.5, 1.0)
+    assert row["truth"] == [None, None, None, None, 0, 1, 1, 0]  # beside the predictions, for whoever measures again
 
 
 @pytest.mark.parametrize(("area", "alone", "fit"), [(0.79, 0.5, False), (0.85, 0.7, True), (0.85, 0.9, False)])

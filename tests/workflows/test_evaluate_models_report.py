@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medimg_core.catalog import read_card, write_hashes
+from medimg_core.catalog import Calibration, StatementCard, StatementFit, read_card, write_hashes
 from medimg_core.cli import main as cli
 from medimg_core.inference import predict
 from medimg_core.metrics import auroc, rates
@@ -17,7 +18,7 @@ from medimg_core.training import router_measure
 from medimg_core.types import GateVerdict
 from medimg_core.workflows.answers import read_row
 from medimg_core.workflows.manifest import read_manifest
-from medimg_core.workflows.models_report import main
+from medimg_core.workflows.models_report import _Film, _statements, main
 from model_folder import FORMS, GRADES, KINDS, TINY_MODEL, copy_model, film_pixels
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
@@ -166,6 +167,23 @@ def test_kinds_and_grades_are_measured_anew(
     told = capsys.readouterr().out
     assert told.count("DIFFERS") == 2  # in its line and under the headlines
     assert told.count("referable: ") == (3 if name == "tiny_grades" else 0)
+
+
+def test_a_statement_is_measured_anew_where_its_truth_was_stored() -> None:
+    tiny = read_card(TINY_MODEL)
+    question = StatementCard("bacterial", "Rather bacterial", "Rather viral", "", 1)
+    card = replace(tiny, outputs=2, statements=(question,))
+    fit = StatementFit(Calibration(), 0.5, 0.5, 4)
+    people = replace(tiny.populations[0], statements={"bacterial": fit})
+    films = [_Film(np.array([0.0, z], np.float32), True) for z in (-3, 2, 1, -2, -1)]
+    stated = {
+        "predictions": {"label": [0, 0, 1, 1, 1], "patient": ["a", "b", "c", "d", "e"]},
+        "statements": {"bacterial": {name: {"value": 0.75} for name in ("auroc", "sensitivity", "specificity")}},
+    }
+    assert not list(_statements(card, "drawn", stated, people, films))  # nobody says what is true
+    stated["statements"]["bacterial"]["truth"] = [0, None, 1, 1, 0]
+    found = {one.name: one.measured.value for one in _statements(card, "drawn", stated, people, films)}
+    assert found == {"bacterial: auroc": 0.75, "bacterial: sensitivity": 0.5, "bacterial: specificity": 1.0}
 
 
 def test_the_router_sorts_its_test_pictures_anew(

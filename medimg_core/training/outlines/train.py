@@ -24,10 +24,13 @@ from medimg_core.training.outlines.export import export_outline
 from medimg_core.training.outlines.loop import TrainedOutline, fit_outline
 from medimg_core.training.outlines.measure import OutlineAnswer
 from medimg_core.training.outlines.recipe import OutlineRecipe, StructureRule, read_outline_recipe
+from medimg_core.training.outlines.statements import with_statements
 from medimg_core.training.outlines.unet import FEATURES, build_outline
 from medimg_core.training.recipe import Loss, Recipe
 from medimg_core.training.shortcuts import Judge
+from medimg_core.training.statements import fit_statements
 from medimg_core.types import FloatArray
+
 
 def train_outline(
     recipe_path: Path, data: Path, out: Path, progress: Progress, work: Path | None = None
@@ -52,16 +55,20 @@ def train_outline(
     train, val = (
         load_outlines(split_of(records, name), recipe, progress, place / "films") for name in ("train", "val")
     )
-    return finish(recipe, records, fit_outline(recipe, train, val, place, progress), out, progress)
+    trained = fit_outline(recipe, train, val, place, progress)
+    whole = build_outline(recipe)
+    whole.model.set_weights(trained.built.model.get_weights())
+    told = with_statements(whole, recipe, train)
+    return finish(recipe, records, replace(trained, built=told), out, progress)
 
 
 def finish(
     recipe: OutlineRecipe, records: Sequence[OutlineRecord], trained: TrainedOutline, out: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Export a trained network, fit on val what the card needs, measure on test; returns `evaluation.json`."""
-    folder = places.staged(out, _beside(recipe))
-    built = build_outline(recipe)
-    built.model.set_weights(trained.built.model.get_weights())
+    """Export a trained network on the recipe's whole grid, fit on val what the card needs, measure on test; returns
+    `evaluation.json`.
+    """
+    folder, built = places.staged(out, _beside(recipe)), trained.built
     golden = golden_inputs(recipe)
     export_outline(built, folder, stem(recipe), golden)
     content = _measured(recipe, records, folder, trained.seconds, progress)
@@ -187,15 +194,15 @@ def _unfitted(rule: Mapping[str, Any], recipe: OutlineRecipe) -> Population:
 def _fitted(rule: Mapping[str, Any], recipe: OutlineRecipe, val: Sequence[OutlineAnswer], folder: Path) -> Population:
     if not recipe.classes:
         return _unfitted(rule, recipe)
-    told = _answers(_where(val, rule))
+    told, card = _answers(_where(val, rule)), read_card(folder)
     fitted: Fitted = fit_population(
-        np.array([a.logits for a in told], np.float64),
+        np.array([a.logits[: card.main_outputs] for a in told], np.float64),
         np.array([a.record.index for a in told], np.intp),
         np.array([a.record.patient for a in told]),
-        read_card(folder),
+        card,
         recipe.seed,
     )
-    return cards.population(rule, fitted, False)
+    return cards.population(rule, fitted, False, fit_statements(told, recipe.statements, card, recipe.seed))
 
 
 def _answer_sets(
@@ -221,6 +228,7 @@ def _answer_sets(
     )
     train = tuple(as_record(r) for r in split_of(records, "train"))
     judge = Judge(train, tuple(recipe.card.get("shortcuts", ("width",))))
+        statements=recipe.statements,
     return {
         p.id: figures.measured_set(p.title, _answers(chosen[p.id]), read_card(folder), p, like, judge)
         for p in populations
@@ -270,7 +278,7 @@ def write_outline_card(
         card = {
             **({"positive": recipe.classes - 1} if recipe.classes else {}),
             **words,
-            "outputs": recipe.outputs,
+            "outputs": recipe.outputs + len(recipe.statements),
             "cam_layer": FEATURES,
             "head": "pooled" if recipe.classes else "none",
             "input": asdict(recipe.input),
