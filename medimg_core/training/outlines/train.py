@@ -225,10 +225,10 @@ def _answer_sets(
         card=recipe.card,
         form=read_card(folder).form,
         classes=recipe.classes,
+        statements=recipe.statements,
     )
     train = tuple(as_record(r) for r in split_of(records, "train"))
     judge = Judge(train, tuple(recipe.card.get("shortcuts", ("width",))))
-        statements=recipe.statements,
     return {
         p.id: figures.measured_set(p.title, _answers(chosen[p.id]), read_card(folder), p, like, judge)
         for p in populations
