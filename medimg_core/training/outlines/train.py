@@ -99,13 +99,16 @@ def golden_inputs(recipe: OutlineRecipe) -> FloatArray:
 def _measured(
     recipe: OutlineRecipe, records: Sequence[OutlineRecord], folder: Path, seconds: float, progress: Progress
 ) -> dict[str, Any]:
-    """Fit on val in two passes (the second sees the first's fits), measure on test, write the card."""
+    """Fit on val (quality of outlines, then errors of measurements), measure on test, write the card."""
     heart = recipe.card.get("measure") == "heart"
     fits: dict[str, Any] = {"quality": {}, "errors": {}, "fit_for_use": {}}
     populations = [_unfitted(rule, recipe) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
     val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
     fits["quality"] = {s["id"]: measure.fit_quality(val, s["id"]) for s in recipe.card["structures"]}
+    # Asked once more, because what the fitted quality doubts is shown to a reader but not measured.
+    write_outline_card(folder, recipe, populations, fits)
+    val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
     fits["errors"] = measure.fit_errors(val) | (ejection.error(val) if heart else {})
     populations = [_fitted(rule, recipe, val, folder) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
