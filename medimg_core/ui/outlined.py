@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from medimg_core.types import Image
-from medimg_core.ui import corrected, drawn, regions, session
+from medimg_core.ui import corrected, drawn, regions, service, session
 from medimg_core.ui.drawn import Viewed
 from medimg_core.ui.session import Case
+from medimg_core.ui.staged import Staged
 from medimg_core.workflows.find import Found
 
 
@@ -41,4 +42,19 @@ def take_box(case: Case, seen: Viewed, images: Sequence[Image], image: Image) ->
     """Keep the last box that the reader drew on the chosen image, for models that have to be told where to look."""
     boxes = [mark.box for mark in seen.boxes if images[mark.image] is image]
     if session.draw_box(case.chosen, boxes[-1] if boxes else None):
+        st.rerun()
+
+
+def follow_box(case: Case, seen: Viewed, shown: Staged) -> None:
+    """Speak about another slice of the series once the reader has drawn a box there for a model that waits for one."""
+    kept = f"boxes-{case.number}"
+    new = [mark for mark in seen.boxes if mark not in st.session_state.get(kept, ())]
+    st.session_state[kept] = seen.boxes
+    if not new or case.series is None:
+        return
+    mark, index = new[-1], shown.indices[new[-1].image]
+    inside = case.start <= index < case.start + len(case.series.images)
+    if inside and index != case.chosen and service.waits_for_box(shown.images[mark.image], case):
+        session.go_to(index)
+        session.draw_box(index, mark.box)
         st.rerun()

@@ -12,6 +12,8 @@ from medimg_core.workflows.series import RankedSlice, SeriesDiagnosis, SeriesFig
 
 NO_ANSWER = "No answer for this series."
 ASKING_WHY = "One answer for the series follows from all of them; that of the single slice stands below."
+_ALIKE = 1.5
+"""Times the even share; where the heaviest slice lies below it, none stands out."""
 _SHOWN = (("AUROC", "auroc"), ("Sensitivity", "sensitivity"), ("Specificity", "specificity"))
 
 
@@ -98,9 +100,18 @@ def _rows(found: SeriesDiagnosis, places: Sequence[float | None]) -> list[Row]:
         rows.append(("Prediction set", chances.prediction_set(found.prediction.prediction_set, names, None, SERIES)))
     rows.append(("Slices that counted", _counted(found, places)))
     rows.append(("Series like this", _figures(found.figures, naming.condition(found.card))))
-    if not found.notes:
-        rows.append(("Input check", f"All {len(found.slices)} slices were accepted."))
+    if checked := _checked(found):
+        rows.append(("Input check", checked))
     return rows
+
+
+def _checked(found: SeriesDiagnosis) -> str:
+    """How many slices passed; which ones were refused stands among the doubts."""
+    passed = [one.gate for one in found.answer.slices if one is not None and not one.refused]
+    doubtful = sum(bool(gate.reasons) and gate.kind != "not_checked" for gate in passed)
+    if len(passed) == len(found.slices):
+        return f"All {len(passed)} slices were accepted{f', {doubtful} of them with doubt' if doubtful else ''}."
+    return f"{doubtful} of the {len(passed)} accepted slices passed with doubt." if doubtful else ""
 
 
 def _counted(found: SeriesDiagnosis, places: Sequence[float | None]) -> Drawing:
@@ -113,9 +124,10 @@ def _counted(found: SeriesDiagnosis, places: Sequence[float | None]) -> Drawing:
     used = sum(one.weight is not None for one in found.slices)
     held = numerals.percent(min(1.0, sum(one.weight or 0.0 for one in heaviest)))
     verb = "holds" if len(heaviest) == 1 else "hold"
-    more = (
-        f"{words.capitalised(numerals.plural(len(heaviest), 'slice', 'slices'))} of {used} {verb} {held} of the weight."
-    )
+    slices = words.capitalised(numerals.plural(len(heaviest), "slice", "slices"))
+    more = f"{slices} of {used} {verb} {held} of the weight."
+    if len(heaviest) < used and (heaviest[0].weight or 0.0) < _ALIKE / used:
+        more += " All count nearly alike."
     return Drawing(f"<table class='mi-cells'><tr>{cells}</tr>{lines}</table><p class='q'>{more}</p>")
 
 

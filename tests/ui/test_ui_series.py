@@ -17,9 +17,10 @@ from test_ui_pages import start, text, upload, viewers
 from medimg_core.catalog import ModelCard
 from medimg_core.inference import series as asking
 from medimg_core.types import GateVerdict, Image, Interval, OperatingPoint, PatientHeader, Prediction, Series, Study
-from medimg_core.ui import drawn, panel, series_words, session, study
+from medimg_core.ui import drawn, outlined, panel, series_words, session, study
 from medimg_core.ui.jobs import Jobs
 from medimg_core.ui.session import Case
+from medimg_core.ui.staged import Staged
 from medimg_core.workflows.series import RankedSlice, SeriesDiagnosis, SeriesFigures, describe
 
 AUROC = Interval(0.9, 0.8, 0.97, 16)
@@ -87,6 +88,10 @@ def test_the_heaviest_slices_are_links_with_place_weight_and_own_probability(mod
     assert "−15.0 mm" in told
     assert "#slice-1'" not in told  # 60 and 30 % hold 80 already
     assert "Two slices of 3 hold 90 % of the weight." in told
+    assert "nearly alike" not in told
+    even = tuple(RankedSlice(i, 1 / 30, None, None) for i in range(30))
+    alike = panel.html(series_words.panel(found(model, 0.8, ("pneumonia",), slices=even), (None,) * 30))
+    assert "Six slices of 30 hold 20\u00a0% of the weight. All count nearly alike." in alike
     without = panel.html(series_words.panel(found(model, 0.8, ("pneumonia",)), (None,) * 4))
     assert "mm</td>" not in without
 
@@ -114,8 +119,21 @@ def test_a_refusal_says_cause_and_next_step_and_no_number(model: ModelCard) -> N
 def test_doubts_head_the_rows(model: ModelCard) -> None:
     rows = series_words.panel(found(model, 0.8, ("pneumonia",), notes=("Gap.",)), (None,) * 4).rows
     assert rows[0] == ("Doubts", "Gap.")
-    whole = series_words.panel(found(model, 0.8, ("pneumonia",)), (None,) * 4).rows
-    assert whole[-1] == ("Input check", "All 4 slices were accepted.")
+    assert "Input check" not in [title for title, _ in rows]  # the third slice was refused, the others without doubt
+
+
+def test_how_many_slices_passed(model: ModelCard) -> None:
+    one = found(model, 0.8, ("pneumonia",))
+    sure = one.prediction
+    unsure = replace(sure, gate=GateVerdict(True, ("It differs from most pictures.",), "lung_ct"))
+
+    def checked(*slices: Prediction | None) -> object:
+        answered = replace(one, answer=replace(one.answer, slices=slices))
+        return dict(series_words.panel(answered, (None,) * 4).rows).get("Input check")
+
+    assert checked(sure, sure, sure, sure) == "All 4 slices were accepted."
+    assert checked(sure, unsure, unsure, sure) == "All 4 slices were accepted, 2 of them with doubt."
+    assert checked(sure, unsure, None, sure) == "1 of the 3 accepted slices passed with doubt."
 
 
 def test_the_slices_that_counted_are_few(model: ModelCard) -> None:
@@ -181,6 +199,29 @@ def test_another_slice_of_the_series_takes_over_what_was_told(monkeypatch: pytes
     assert (case.chosen, case.who, case.model) == (2, "children", "other")
     session.go_to(3)
     assert (state["case"].chosen, state["case"].who, state["case"].model) == (3, None, None)
+
+
+def test_a_box_on_another_slice_makes_the_page_speak_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {}
+    reruns: list[int] = []
+    monkeypatch.setattr(session.st, "session_state", state)
+    monkeypatch.setattr(outlined.st, "rerun", lambda: reruns.append(state["case"].chosen))
+    monkeypatch.setattr(outlined.service, "waits_for_box", lambda image, case: image.position != (0.0, 0.0, 0.0))
+    stack = drawn_stack(4)
+    state["case"] = case = Case(Study((Series(tuple(stack), "slices"),)), (PatientHeader(),), chosen=1)
+    shown = Staged(stack, [0, 1, 2, 3], [], in_series=True)
+    here, there = (drawn.Annotation("box", at, ((1, 1), (9, 9))) for at in (1, 3))
+    outlined.follow_box(case, drawn.Viewed((here,)), shown)
+    assert reruns == []
+    outlined.follow_box(case, drawn.Viewed((here, there)), shown)
+    assert (reruns, state["case"].boxes) == ([3], {3: (1, 1, 9, 9)})
+    session.go_to(1)
+    outlined.follow_box(state["case"], drawn.Viewed((here, there)), shown)  # known already: the reader went back
+    outlined.follow_box(state["case"], drawn.Viewed((there,)), shown)
+    assert reruns == [3]
+    nobody = drawn.Annotation("box", 0, ((1, 1), (9, 9)))  # no model waits for a box there
+    outlined.follow_box(state["case"], drawn.Viewed((nobody,)), shown)
+    assert reruns == [3]
 
 
 @pytest.mark.parametrize(("told", "at"), [(1, 1), (2, None), (-1, None), (True, None), ("1", None), (None, None)])
