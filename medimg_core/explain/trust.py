@@ -87,17 +87,17 @@ def _outlined(figures: Mapping[str, Any] | None) -> Verdict:
     if not figures:
         return Verdict("hollow", "Not measured on this model", measured=False)
     moved, random, beside = (figures[name]["value"] for name in ("moved", "random", "beside"))
-    change = f"the outline moves by {moved:.3f} ({figures['moved']['low']:.3f}\u2013{figures['moved']['high']:.3f})"
-    n = f"n\u00a0{figures['n']}"
-    if figures["gain"]["low"] <= 0 or moved < LEAST_MOVED:
-        little = "Says nothing" if figures["gain"]["low"] <= 0 else "Says hardly anything"
-        words = f"{little}: {change} without what it marks, {random:.3f} without random places, {n}"
-        return Verdict("hollow", words, measured=True, truth="outline")
+    spread = f"{figures['moved']['low']:.3f}\u2013{figures['moved']['high']:.3f}"
+    change, n = f"without it the outline moves by {moved:.3f} ({spread})", f"n\u00a0{figures['n']}"
+    against = f"{change}, without random places by {random:.3f}, {n}"
+    if figures["gain"]["low"] <= 0:
+        return Verdict("hollow", f"Says nothing: {against}", measured=True, truth="outline")
+    if moved < LEAST_MOVED:
+        return Verdict("hollow", f"Says hardly anything: {against}", measured=True, truth="outline")
     if figures["gain_beside"]["low"] <= 0:
-        words = f"No better than the surroundings: {change} without what it marks, {beside:.3f} without those, {n}"
-        return Verdict("half", words, measured=True, truth="outline")
-    words = f"Marks what the outline rests on: {change} without it, {random:.3f} without random places, {n}"
-    return Verdict("full", words, measured=True, truth="outline")
+        rivals = f"random places ({random:.3f}), not than the surroundings ({beside:.3f})"
+        return Verdict("half", f"Better than {rivals}: {change}, {n}", measured=True, truth="outline")
+    return Verdict("full", f"Marks what the outline rests on: {against}", measured=True, truth="outline")
 
 
 def _with_interval(figure: Mapping[str, float]) -> str:
