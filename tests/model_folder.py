@@ -36,6 +36,12 @@ OUTLINES = Path(__file__).resolve().parent / "data_outlines"
 TINY_OUTLINE = OUTLINES / "tiny_outline"
 """Outlines the fields (`lungs`) and the blob (`lesion`) of drawn films, and measures the blob; gives no answer."""
 
+BOXES = Path(__file__).resolve().parent / "data_boxes"
+"""The folder with `tiny_boxes`, which `tests/make_tiny_boxes.py` makes."""
+
+TINY_BOXES = BOXES / "tiny_boxes"
+"""`tiny_model` with boxes round the blob (`lesion`) beside its answer: fit for use in children, not in adults."""
+
 
 def film_pixels(seed: int, strength: float, size: tuple[int, int] = (180, 220)) -> tuple[FloatArray, tuple[int, int]]:
     """A drawn chest: two dark fields in a bright frame, noise, and a blob of `strength` in one of the fields.

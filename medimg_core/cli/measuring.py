@@ -15,6 +15,7 @@ from medimg_core.progress import Progress
 if TYPE_CHECKING:
     from medimg_core.catalog import ModelCard
     from medimg_core.workflows.evaluate_places import PlacesRun
+    from medimg_core.workflows.places_figures import Film
     from medimg_core.workflows.predictions import Table
 
 
@@ -87,6 +88,7 @@ def _print_figures(content: dict[str, Any]) -> None:
 def compare(options: argparse.Namespace) -> int:
     """Compare models on the same images."""
     from medimg_core.catalog import open_answering
+    from medimg_core.workflows.compare_boxes import boxed_by_all
     from medimg_core.workflows.compare_places import of_films, outline_only, read_outlined
 
     if (options.models is None) == (options.predictions is None):
@@ -107,9 +109,14 @@ def compare(options: argparse.Namespace) -> int:
     check_same_question(cards)  # before hours of work
     done = {card.name: _measure(card, options, options.out / card.name) for card in cards}
     failures = sum(one.failures for one in done.values())
+    runs = {name: one.places.films for name, one in done.items() if one.places is not None}
     if outlines:
-        films = {name: of_films(one.places.films) for name, one in done.items() if one.places is not None}
-        return _compare_outlines(films, options, failures)
+        return _compare_outlines({name: of_films(films) for name, films in runs.items()}, options, failures)
+    structure = boxed_by_all(cards)
+    if structure and len(runs) == len(cards):
+        _compare_boxes(structure, runs, options)
+    if not cards[0].answers:
+        return SOME_FAILED if failures else DONE
     tables = {name: one.table for name, one in done.items() if one.table is not None}
     return _compare_answers(tables, cards[-1].class_ids[cards[-1].positive], options, failures)
 
@@ -159,6 +166,19 @@ def _compare_outlines(tables: Mapping[str, Any], options: argparse.Namespace, fa
     return SOME_FAILED if failures else DONE
 
 
+def _compare_boxes(structure: str, runs: Mapping[str, Sequence[Film]], options: argparse.Namespace) -> None:
+    """The boxes, in a file and in lines of their own beside those of the answers."""
+    from medimg_core.workflows.compare_boxes import as_json, compare_boxes, sentences, write_box_comparison
+
+    found = compare_boxes(structure, runs)
+    write_box_comparison(found, options.out)
+    if options.json:
+        show(as_json(found))
+    else:
+        print("\n".join(sentences(found)))
+        print(f"Written to {options.out}: comparison_boxes.json")
+
+
 def _compare_answers(
     tables: Mapping[str, Table], positive: str | None, options: argparse.Namespace, failures: int
 ) -> int:
@@ -188,6 +208,9 @@ def _table_name(path: Path, taken: dict[str, Any]) -> str:
     return name if name not in taken else f"{name} ({len(taken) + 1})"
 
 
+_HEADLINES = {"auroc": "AUROC", "dice": "Dice", "ap50": "AP50"}
+
+
 def train(options: argparse.Namespace) -> int:
     """Train a model from a recipe."""
     from medimg_core.catalog import read_card
@@ -207,10 +230,12 @@ def train(options: argparse.Namespace) -> int:
 
     content = train(options.recipe, options.data, options.out, told)
     close_all()
-    for name, measured in content["test_sets"].items():
-        figure = measured["metrics"]["auroc"]
-        spread = f"{figure['low']:.3f}–{figure['high']:.3f}"
-        print(f"{name}: AUROC {figure['value']:.3f} ({spread}), n {measured['n']}")
+    for sets in (content["test_sets"], content.get("places", {}).get("test_sets", {})):
+        for name, measured in sets.items():
+            for key, title in _HEADLINES.items():
+                if figure := measured["metrics"].get(key):
+                    spread = f"{figure['low']:.3f}–{figure['high']:.3f}"
+                    print(f"{name}: {title} {figure['value']:.3f} ({spread}), n {measured['n']}")
     print(f"Written to {options.out}")
     for limit in read_card(options.out).text.get("limits", ())[:1]:
         print(limit)
@@ -220,7 +245,10 @@ def train(options: argparse.Namespace) -> int:
 def saliency_check(options: argparse.Namespace) -> int:
     """Measure how far maps can be trusted."""
     from medimg_core.catalog import open_answering
+    from medimg_core.workflows.explain_places import split_methods
+    from medimg_core.workflows.manifest import read_manifest
     from medimg_core.workflows.saliency_check import saliency_check
+    from medimg_core.workflows.saliency_places import check_outlines, in_words, write_outlines
 
     card = open_answering(options.model)
     of_answer, of_outline = split_methods(card, options.method, None)
@@ -242,10 +270,7 @@ def saliency_check(options: argparse.Namespace) -> int:
         else:
             print(words)
     return DONE
-    from medimg_core.workflows.explain_places import split_methods
-    from medimg_core.workflows.manifest import read_manifest
 
-    from medimg_core.workflows.saliency_places import check_outlines, in_words, write_outlines
 
 def _in_words(method: str, figures: dict[str, Any]) -> str:
     """`cam: pointing game 0.92 (0.88–0.95), ...`: every figure that has an interval."""

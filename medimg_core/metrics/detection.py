@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medimg_core.metrics.intervals import Floats, bootstrap, group_index, share_interval
+from medimg_core.metrics.intervals import Floats, bootstrap, group_index, percentile_interval, share_interval
+from medimg_core.metrics.roc import PairedTest
+from medimg_core.metrics.several import bootstrap_p
 from medimg_core.types import Interval
 
 FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -196,6 +198,40 @@ def average_precision(
         images=len(images),
         truths=int(total[0]),
         patients=int(matched.groups.max()) + 1,
+    )
+
+
+def average_precision_test(
+    a: Sequence[ImageBoxes], b: Sequence[ImageBoxes], iou: float | None = 0.5, draws: int = 2000, seed: int = 0
+) -> PairedTest:
+    """Two models' average precision (at every recall) on the same images; interval and two-sided p value of the
+    difference by the paired bootstrap by patient, as `several.macro_auroc_test`.
+
+    Args:
+        a, b: the same images in the same order, with the same truth.
+
+    Raises:
+        ValueError: the images differ in number, truth or patient, or none has a true box.
+    """
+    alike = len(a) == len(b) and all(
+        one.group == other.group and np.array_equal(_boxes(one.truth), _boxes(other.truth))
+        for one, other in zip(a, b, strict=False)
+    )
+    if not alike:
+        raise ValueError("both models must have looked at the same images with the same truth")
+    one, other = _match_all(a, iou), _match_all(b, iou)
+
+    def gap(weights: Floats) -> Floats:
+        areas = [_areas(*matched.counts(weights))[:, 0] for matched in (one, other)]
+        return np.asarray(areas[0] - areas[1], np.float64)
+
+    drawn = one.resample(gap, draws, seed)
+    value = float(gap(np.ones((1, len(a))))[0])
+    return PairedTest(
+        average_precision(a, iou, draws, seed).all_points,
+        average_precision(b, iou, draws, seed).all_points,
+        percentile_interval(value, drawn, len(a)),
+        bootstrap_p(drawn),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medimg_core import __version__
 from medimg_core.imaging import to_display
 from medimg_core.imaging.outline import box_of
-from medimg_core.render.colours import FOR, TEXT, Rgb
+from medimg_core.render.colours import FOR, QUIET, TEXT, Rgb
 from medimg_core.render.masks import mask_of
 from medimg_core.render.overlay import DISCLAIMER, Picture, export_size, resize, to_png, with_caption, write
 from medimg_core.types import Image, Measurement, ModelRef, Region, Window
@@ -26,10 +26,14 @@ COLUMNS: Final = (
     *("image", "row_type", "kind", "label", "score", "x0", "y0", "x1", "y1", "area_px", "area_mm2"),
     *("name", "value", "low", "high", "unit", "basis", "by", "model", "model_version", "model_hash", "note"),
 )
-"""Columns of the table. Boxes and areas are in pixels of the source image, (0, 0) at its outer corner."""
+"""Columns of the table. Boxes and areas are in pixels of the source image, (0, 0) at its outer corner. `by` is `model`,
+`reader`, or `model, removed by reader`."""
+
+UNFIT: Final = "The model's regions are not fit for use in these patients; do not rely on them."
 
 _MODEL_LINE: Final[Rgb] = FOR[1]
 _READER_LINE: Final[Rgb] = TEXT
+_UNFIT_LINE: Final[Rgb] = QUIET
 _FORMULA: Final = tuple("=+-@\t\r")  # what a spreadsheet would run
 _LISTED: Final = 12
 _DIGEST: Final = 16
@@ -44,6 +48,8 @@ class Findings:
         corrected: drawn or corrected by a reader.
         measurements: of the model's regions; `measured`: the reader's.
         model: None where only a reader was at work.
+        removed: boxes of the model that a reader took away; they stand in the table alone.
+        fit_for_use: whether the model's regions may be relied on in these patients.
     """
 
     image: Image
@@ -52,6 +58,8 @@ class Findings:
     measurements: tuple[Measurement, ...] = ()
     measured: tuple[Measurement, ...] = ()
     model: ModelRef | None = None
+    removed: tuple[Region, ...] = ()
+    fit_for_use: bool = True
 
     @property
     def all_regions(self) -> Iterator[tuple[str, Region]]:
@@ -71,8 +79,9 @@ def findings_csv(findings: Iterable[Findings]) -> str:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    note = DISCLAIMER
-    for found in findings:
+    several = tuple(findings)
+    note = DISCLAIMER if all(found.fit_for_use for found in several) else f"{DISCLAIMER} {UNFIT}"
+    for found in several:
         for row in [*_rows(found)] or [{"row_type": "none"}]:
             writer.writerow({"image": found.image.digest[:_DIGEST], **row, "note": note})
             note = ""  # once is enough
@@ -82,6 +91,9 @@ def findings_csv(findings: Iterable[Findings]) -> str:
 def _rows(found: Findings) -> Iterator[dict[str, str]]:
     for by, region in found.all_regions:
         yield {"row_type": "region", **_region(found.image, region), **_who(by, found.model)}
+    for region in found.removed:
+        who = {**_who("model", found.model), "by": "model, removed by reader"}
+        yield {"row_type": "region", **_region(found.image, region), **who}
     for by, measured in found.all_measurements:
         yield {
             "row_type": "measurement",
@@ -122,25 +134,16 @@ def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def findings_png(
-    image: Image,
-    regions: Sequence[Region] = (),
-    measurements: Sequence[Measurement] = (),
-    *,
-    corrected: Sequence[Region] = (),
-    measured: Sequence[Measurement] = (),
-    model: ModelRef | None = None,
-    window: Window | None = None,
-    data: str = "",
-) -> bytes:
+def findings_png(found: Findings, *, window: Window | None = None, data: str = "") -> bytes:
     """A PNG to keep: numbered outlines and boxes on the image, what they are below it, and provenance as text fields.
 
+    The model's regions are orange, the reader's light grey; those of the model that are not fit for use are grey.
+
     Args:
-        corrected, measured: the reader's regions (in grey, the model's are orange) and measurements.
         window: overrides the image's own.
         data: what the data behind the model allow; empty where nothing restricts them.
     """
-    found = Findings(image, tuple(regions), tuple(corrected), tuple(measurements), tuple(measured), model)
+    image, line = found.image, _MODEL_LINE if found.fit_for_use else _UNFIT_LINE
     size = export_size(image.shape)
     film = to_display(image, window)
     shrink = size[0] < image.shape[0]
@@ -148,10 +151,11 @@ def findings_png(
     grey = np.round(np.clip(film, 0, 1) * 255).astype(np.uint8)
     picture = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
     for index, (by, region) in enumerate(found.all_regions, 1):
-        _draw(picture, region, image.shape, _MODEL_LINE if by == "model" else _READER_LINE, index)
+        _draw(picture, region, image.shape, line if by == "model" else _READER_LINE, index)
     fields = _provenance(found, data)
     source = ", ".join(part for part in (fields.get("Model"), f"image {fields['Image']}") if part)
-    lines = [*_words(found), source, " ".join(part for part in (fields["Note"], data) if part)]
+    unfit = [UNFIT] if found.regions and not found.fit_for_use else []
+    lines = [*unfit, *_words(found), source, " ".join(part for part in (fields["Note"], data) if part)]
     return to_png(with_caption(picture, [_ascii(line) for line in lines]), fields)
 
 

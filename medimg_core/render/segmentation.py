@@ -110,13 +110,15 @@ def _drawn(found: Findings) -> list[tuple[Segment, MaskArray, float]]:
     for who, region in found.all_regions:
         mask = mask_of(region, found.image.shape)
         if mask is not None:
-            key = (region.label if region.label in TERMS else OTHER, who, "box" if region.kind == "box" else "outline")
+            form = "box" if region.kind == "box" else "outline"
+            key = (region.label if region.label in TERMS else OTHER, who, form)
             alike.setdefault(key, []).append((mask, region.score))
     drawn = []
     for key, several in alike.items():
         if len(several) > _APART:
             several = [(np.logical_or.reduce([mask for mask, _ in several]), max(score for _, score in several))]
-        drawn += [(Segment(*key, count), mask, score) for count, (mask, score) in enumerate(several, 1)]
+        fit = found.fit_for_use or key[1] == "reader"
+        drawn += [(Segment(*key, count, fit), mask, score) for count, (mask, score) in enumerate(several, 1)]
     return drawn
 
 

@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_core.imaging.outline import box_of, fill
+from medimg_core.inference.places import Box
 from medimg_core.types import Image, Region
 from medimg_core.workflows.find import Found
 
 _MOST_REGIONS = 64
 _MOST_RINGS = 256
 _MOST_POINTS = 8192
+_ROUNDED = 0.006
+"""Pixels by which a side differs that came back from the browser with two decimals."""
 
 
-def read(told: Any, images: Sequence[Image], found: Mapping[str, Found]) -> tuple[str, int, tuple[Region, ...]] | None:
-    """Model, index among `images` and all regions of one structure as the reader left them.
+def read(told: Any, images: Sequence[Image], found: Mapping[str, Found]) -> tuple[str, str, tuple[Region, ...]] | None:
+    """Model, structure, and all its regions as the reader left them: his own without a score, and boxes that he did not
+    touch as the model left them.
 
     Args:
         told: `{image, model, structure, regions: [{kind, rings}]}` with rings of `[x, y]` in image pixels.
@@ -33,33 +37,42 @@ def read(told: Any, images: Sequence[Image], found: Mapping[str, Found]) -> tupl
     index, one = told.get("image"), found.get(str(told.get("model")))
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(images) or one is None:
         return None
-    structure, listed = told.get("structure"), told.get("regions")
+    structure, listed = str(told.get("structure")), told.get("regions")
     if structure not in {known.id for known in one.places.structures} or not isinstance(listed, list):
         return None
-    scores = [region.score for region in one.prediction.regions if region.label == structure]
-    regions = []
-    for number, raw in enumerate(listed[:_MOST_REGIONS]):
-        score = scores[number] if number < len(scores) else math.nan
-        region = _region(raw, str(structure), score, images[index].shape)
-        if region is not None:
-            regions.append(region)
-    return (one.card.name, index, tuple(regions)) if regions else None
+    drawn = [_region(raw, structure, one, images[index].shape) for raw in listed[:_MOST_REGIONS]]
+    regions = tuple(region for region in drawn if region is not None)
+    return (one.card.name, structure, regions) if regions else None
 
 
-def _region(raw: Any, label: str, score: float, shape: tuple[int, int]) -> Region | None:
+def _region(raw: Any, label: str, found: Found, shape: tuple[int, int]) -> Region | None:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("rings"), list):
         return None
     rings = [ring for listed in raw["rings"][:_MOST_RINGS] if (ring := _ring(listed, shape)) is not None]
     if not rings:
         return None
-    if raw.get("kind") == "box":
+    if raw.get("kind") == "box" or found.places.kind == "boxes":
         (x0, y0), (x1, y1) = rings[0].min(axis=0).tolist(), rings[0].max(axis=0).tolist()
-        return Region("box", label, score, (x0, y0, x1, y1)) if x1 - x0 >= 1 and y1 - y0 >= 1 else None
+        if x1 - x0 < 1 or y1 - y0 < 1:
+            return None
+        return _untouched(found, label, (x0, y0, x1, y1)) or Region("box", label, math.nan, (x0, y0, x1, y1))
     mask = fill(rings, shape)
     box = box_of(mask)
     if box is None:
         return None
-    return Region("outline", label, score, box, tuple((float(x), float(y)) for x, y in rings[0]), mask)
+    return Region("outline", label, math.nan, box, tuple((float(x), float(y)) for x, y in rings[0]), mask)
+
+
+def _untouched(found: Found, label: str, box: Box) -> Region | None:
+    """The region that is shown with these sides, which came from the browser rounded."""
+    return next(
+        (
+            one
+            for one in found.shown
+            if one.label == label and one.box is not None and np.abs(np.subtract(one.box, box)).max() <= _ROUNDED
+        ),
+        None,
+    )
 
 
 def _ring(listed: Any, shape: tuple[int, int]) -> NDArray[np.float64] | None:

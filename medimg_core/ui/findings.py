@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medimg_core.catalog import ModelCard
+from medimg_core.catalog import PLACES_FLOORS, ModelCard
 from medimg_core.inference import gate
 from medimg_core.inference.places import LEAST
 from medimg_core.types import GateVerdict, Region
 from medimg_core.ui import naming, numerals, quantities, words
-from medimg_core.ui.numerals import counted, figure
+from medimg_core.ui.numerals import counted, figure, figure_range
 from medimg_core.ui.panel import Panel, Row, Table
 from medimg_core.ui.words import capitalised
-from medimg_core.workflows.find import Found
+from medimg_core.workflows.find import Found, by_reader
 from medimg_core.workflows.route import accepted
 
 NO_SPACING = "Counted in pixels: the file does not state their size."
@@ -24,6 +24,8 @@ NO_VOLUMES = (
 DRAW_BOX = "Draw a box round a nodule: choose Box beside the image, and drag."
 WHY_BOX = "The model outlines what lies in the box, measures it and says how radiologists would rate it."
 _MOST_LIMITS = 2
+_TOLD_AT = "0.5"
+"""False boxes an image at which the panel tells the sensitivity."""
 
 
 def panel(found: Found) -> Panel:
@@ -34,7 +36,7 @@ def panel(found: Found) -> Panel:
     tone: words.Tone = "doubt" if doubt else "none"
     more = f"{_second_line(found)} {doubt}".strip()
     if not found.fit_for_use:
-        return Panel("stop", words.not_fit(found.population), f"{headline(found)} {more}", rows=rows(found))
+        return Panel("stop", unfit(found), f"{headline(found)} {more}", rows=rows(found))
     return Panel(tone, headline(found), more, question=asked_words(found), rows=rows(found))
 
 
@@ -79,6 +81,25 @@ def boxed(found: Found) -> str:
     return f"{capitalised(numerals.plural(len(found.shown), 'box', 'boxes'))}: {_listed(list(kinds))}."
 
 
+def unfit(found: Found) -> str:
+    """The sentence of outlines or boxes that are not fit for use in these patients."""
+    if not found.card.answers:
+        return words.not_fit(found.population)
+    return words.not_fit(found.population, "these boxes" if found.places.kind == "boxes" else "this outline")
+
+
+def _why_unfit(found: Found) -> str:
+    """The figure that is too low, and that nothing of it counts."""
+    key, floor = PLACES_FLOORS[found.places.kind]
+    name = {"dice": "Dice", "ap50": "AP50"}[key]
+    figure_ = found.figures.metrics.get(key) if found.figures else None
+    said = "They were not measured in these patients."
+    if figure_ is not None:
+        spread = figure_range(figure_.low, figure_.high)
+        said = f"{name} {figure(figure_.value)} ({spread}, {counted(figure_.n or 0)}), below the floor of {floor:.2f}."
+    return f"{said} Drawn in grey; no evidence."
+
+
 def summary(found: Found) -> str:
     """In a few words, for lists: `head circumference 178 mm (172–184)`."""
     if found.prediction.refused:
@@ -106,9 +127,11 @@ def _second_line(found: Found) -> str:
 
 
 def corrected_words(found: Found) -> str:
-    """`Corrected by you: left ventricle.`"""
-    names = [naming.lower(title_of(found, region)) for region in found.corrected]
-    return f"Corrected by you: **{_listed(list(dict.fromkeys(names)))}**."
+    """`Corrected by you: left ventricle.`, and how many of the model's boxes are not shown any more."""
+    names = [naming.lower(structure.title) for structure in found.places.structures if structure.id in found.corrected]
+    said = f"Corrected by you: **{_listed(names)}**."
+    gone = len(found.removed)
+    return f"{said} The model’s own {numerals.plural(gone, 'box', 'boxes')} removed or moved." if gone else said
 
 
 def rows(found: Found) -> tuple[Row, ...]:
@@ -144,15 +167,20 @@ def short_rows(found: Found) -> tuple[Row, ...]:
     """Measurements and quality alone, for beside an answer; of what lies in a box its rating too."""
     out: list[Row] = []
     if found.places.needs_box and found.prediction.scores:
-        mark = "" if found.fit_for_use else "not fit for use"
+        mark = "" if found.population.fit_for_use else "not fit for use"
         out.append(("Rating", mark or rating(found)))
     if found.measurements:
         out.append(("Measurements", measurements(found)))
     if doubt := weak(found):
         out.append(("Doubt", doubt))
-    quality_ = quality(found)
+    name, quality_ = "Boxes" if found.places.kind == "boxes" else "Outline", quality(found)
+    if not found.fit_for_use and not found.prediction.refused:
+        # Without an answer the panel's own sentence says it already.
+        said = f"**{unfit(found)}** {_why_unfit(found)}" if found.card.answers else _why_unfit(found)
+        out.append((name, said))
+        name = "Each box" if found.places.kind == "boxes" else "Quality"
     if quality_ is not None:
-        out.append(("Boxes" if found.places.kind == "boxes" else "Outline", quality_))
+        out.append((name, quality_))
     return tuple(out)
 
 
@@ -172,28 +200,55 @@ def measurements(found: Found) -> Table:
 
 def quality(found: Found) -> Table | None:
     """What the network expects of its outlines, and what was measured on the test set."""
-    figures, scores = found.figures, {region.label: region for region in found.shown}
-    own = {region.label for region in found.corrected}
     if found.places.kind == "boxes":
-        lines = [
-            (f"{i} {title_of(found, region)}", "by you" if region.label in own else figure(region.score))
-            for i, region in enumerate(found.shown, 1)
-        ]
-        return Table(tuple(lines), ("Box", "Chance that it is true")) if lines else None
-    lines_: list[tuple[str, str, str]] = []
+        return None if found.prediction.refused else boxes(found)
+    figures, scores = found.figures, {region.label: region for region in found.shown}
+    lines: list[tuple[str, str, str]] = []
     for structure in found.places.structures:
-        region = scores.get(structure.id)
-        expected = (
-            "none found" if region is None else "by you" if structure.id in own else f"**{figure(region.score)}**"
-        )
+        expected = _expected(found, structure.id, scores.get(structure.id))
         test = figures.structures.get(structure.id) if figures else None
         measured = f"{_dice(test.value)} ({_dice(test.low)}\u2060–\u2060{_dice(test.high)})" if test else "not measured"
-        lines_.append((structure.title, expected, measured))
+        lines.append((structure.title, expected, measured))
     where = f"on test, {counted(figures.n)}" if figures else "on test"
     more = (
         (f"Test set: {figures.title}, {numerals.plural(figures.patients, 'patient', 'patients')}.",) if figures else ()
     )
-    return Table(tuple(lines_), ("Dice", "expected here", where), more)
+    return Table(tuple(lines), ("Dice", "expected here", where), more)
+
+
+def _expected(found: Found, structure: str, region: Region | None) -> str:
+    if region is None:
+        return "none found"
+    return "by you" if structure in found.corrected else f"**{figure(region.score)}**"
+
+
+def boxes(found: Found) -> Table:
+    """Every box with the chance that it is true, as its number on the image counts them, and what was measured."""
+    lines = [
+        (box_of(found, region), "by you" if by_reader(region) else _chance(found, region)) for region in found.shown
+    ]
+    more = [] if lines else [boxed(found)]
+    more += [corrected_words(found)] if found.corrected else []
+    measured = found.figures.metrics if found.figures and found.fit_for_use else {}
+    if "ap50" in measured and found.figures is not None:
+        ap50, reached = measured["ap50"], measured.get(f"sensitivity_at_{_TOLD_AT}")
+        said = f"On test ({counted(found.figures.n)}): AP50 {figure(ap50.value)} ({figure_range(ap50.low, ap50.high)})"
+        if reached is not None:
+            share = f"{100 * reached.value:.0f} ({numerals.bare_range(reached.low, reached.high)}) of 100 findings"
+            said += f"; {share} have a box at {_TOLD_AT} false boxes an image"
+        more.append(f"{said}.")
+    return Table(tuple(lines), ("Box", "Chance that it is true") if lines else (), tuple(more))
+
+
+def box_of(found: Found, region: Region) -> str:
+    """What a box is called on the image and in the panel: with a number where there are several."""
+    title = title_of(found, region)
+    return f"{found.shown.index(region) + 1} {title}" if len(found.shown) > 1 else title
+
+
+def _chance(found: Found, region: Region) -> str:
+    said = numerals.percent(region.score)
+    return f"**{said}**" if found.fit_for_use else said
 
 
 def _dice(value: float) -> str:

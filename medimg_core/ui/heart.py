@@ -80,7 +80,11 @@ def show(case: Case, card: ModelCard, images: tuple[Image, ...], said: GateVerdi
         _waiting(job, len(images), key)
         return words.NOT_RUN
     own = {digest: made for (digest, model), made in case.corrected.items() if model == card.name}
-    stamp = tuple((digest, tuple((r.label, hash(r.polygon)) for r in made)) for digest, made in own.items())
+    stamp = tuple(
+        (digest, label, tuple(hash(region.polygon) for region in regions))
+        for digest, made in own.items()
+        for label, regions in made.items()
+    )
     measured_key = ("measured", *key, images[0].spacing, images[-1].spacing, stamp)
     clip = session.remember(measured_key, lambda: measure_clip(placed(job.result, images), card, own))
     with left:
@@ -229,7 +233,7 @@ def _quality(pair: tuple[Found, Found]) -> Table:
 
 
 def _expected(one: Found, name: str) -> str:
-    if any(region.label == name for region in one.corrected):
+    if name in one.corrected:
         return "by you"
     region = next((region for region in one.shown if region.label == name), None)
     return "none" if region is None else f"**{region.score:.2f}**"

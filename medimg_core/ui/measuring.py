@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator as Place
 from medimg_core.errors import BadRequest
 from medimg_core.ui import findings, quantities, session
 from medimg_core.ui.session import Case
-from medimg_core.workflows.find import Found, typed
+from medimg_core.workflows.find import Found, typed, without
 
 __all__ = ["Place", "controls"]
 
@@ -27,6 +27,7 @@ def controls(case: Case, finds: Sequence[Found], everywhere: bool = False) -> No
     if not useful:
         return
     for one in useful:
+        _remove(one)
         if one.corrected:
             _reset(one)
     if case.chosen in case.untyped:
@@ -35,10 +36,26 @@ def controls(case: Case, finds: Sequence[Found], everywhere: bool = False) -> No
         _ask(case, everywhere)
 
 
+def _remove(one: Found) -> None:
+    """A button for each box that is shown, by its number there."""
+    boxes = [region for region in one.shown if region.kind == "box"]
+    if not boxes:
+        return
+    with st.container(key=f"boxes-{one.card.name}", horizontal=True, vertical_alignment="center", gap="small"):
+        for number, box in enumerate(boxes, 1):
+            st.button(
+                f"Remove box {number}" if len(boxes) > 1 else "Remove the box",
+                key=f"remove-{one.card.name}-{one.image.digest[:16]}-{number}",
+                type="tertiary",
+                on_click=session.correct,
+                args=(one.image.digest, one.card.name, box.label, without(one, box)),
+            )
+
+
 def _reset(one: Found) -> None:
     with st.container(key=f"reset-{one.card.name}", horizontal=True, vertical_alignment="center"):
         st.button(
-            "Reset to the model’s outline",
+            f"Reset to the model’s {'boxes' if one.places.kind == 'boxes' else 'outline'}",
             key=f"uncorrect-{one.card.name}",
             type="tertiary",
             on_click=session.uncorrect,

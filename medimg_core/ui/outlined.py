@@ -33,7 +33,7 @@ def take(case: Case, got: Any, images: Sequence[Image], finds: Sequence[Found]) 
         here = {one.card.name: one for one in finds if one.image.digest == images[index].digest}
         said = corrected.read(told, images, here)
         if said is not None:
-            session.correct(images[index].digest, said[0], said[2])
+            session.correct(images[index].digest, *said)
             st.rerun()
     return drawn.read(got.drawn, images, got.at)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from medimg_core.imaging.outline import polygons
 from medimg_core.types import Region
-from medimg_core.ui.findings import title_of
-from medimg_core.workflows.find import Found
+from medimg_core.ui.findings import box_of, title_of
+from medimg_core.ui.numerals import percent
+from medimg_core.workflows.find import Found, by_reader
 
 COLOURS = ("#A99BD6", "#6FA39D", "#D3D7DA")
 """Violet, teal, text: series of charts on the black stage. Orange stays for evidence, blue for what can be clicked."""
@@ -20,6 +21,9 @@ _DASHES: tuple[tuple[int, ...], ...] = ((), (7, 4), (2, 3))
 
 _PARTS: Mapping[str, tuple[str, ...]] = {"lungs": ("lung_right", "lung_left")}
 """Structure -> those that it is made of, where a model outlines all of them."""
+
+_UNFIT: Mapping[str, Any] = {"colour": "#9EA4A9", "dash": [2, 4]}
+"""Of what is not fit for use: grey and dotted, whichever structure; its words say so too."""
 
 _SMOOTH = 0.35
 """Pixels by which a line is simplified for the browser, on images of up to a thousand pixels a side."""
@@ -32,25 +36,32 @@ def lines(found: Found, image: int, named: bool = True) -> list[dict[str, Any]]:
         named: write the name beside the line.
     """
     order = {structure.id: index for index, structure in enumerate(found.places.structures)}
-    own = {region.label for region in found.corrected}
     out: list[dict[str, Any]] = []
     for region in found.shown:
         if region.label in _whole(found):
             continue
-        by_reader = region.label in own
-        title = title_of(found, region)
-        score = f" {region.score:.2f}" if region.kind == "box" and not by_reader else ""
-        look = style(order.get(region.label, 0))
+        own = by_reader(region)
+        look = style(order.get(region.label, 0)) if own or found.fit_for_use else _UNFIT
         told = {
             **look,
             "structure": region.label,
             "model": found.card.name,
-            "title": title,
-            "words": f"{title}{score}{', corrected by you' if by_reader else ''}" if named else "",
-            "by": "reader" if by_reader else "model",
+            "title": title_of(found, region),
+            "words": _words(found, region) if named else "",
+            "by": "reader" if own else "model",
         }
         out.append({**told, **outline(region, image)})
     return out
+
+
+def _words(found: Found, region: Region) -> str:
+    """`2 Fracture 62 %`: boxes as the panel calls them, with their chance."""
+    said = box_of(found, region) if region.kind == "box" else title_of(found, region)
+    if region.kind == "box" and not by_reader(region):
+        said = f"{said} {percent(region.score)}"
+    if by_reader(region):
+        return f"{said}, corrected by you"
+    return said if found.fit_for_use else f"{said}, not fit for use"
 
 
 def _whole(found: Found) -> frozenset[str]:
@@ -66,7 +77,8 @@ def style(index: int) -> dict[str, Any]:
 
 def outline(region: Region, image: int) -> dict[str, Any]:
     """A region as closed lines in image pixels; those of holes among them, for a filling by the odd-even rule."""
-    told = {"image": image, "label": region.label, "score": region.score, "area": None}
+    score = None if by_reader(region) else region.score
+    told = {"image": image, "label": region.label, "score": score, "area": None}
     if region.kind == "box" and region.box is not None:
         x0, y0, x1, y1 = region.box
         corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
@@ -90,5 +102,6 @@ def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
             if structure.id not in out or structure.id in seen:
                 missing = structure.id not in seen
                 named = {"structure": structure.id, "title": structure.title, "model": one.card.name}
-                out[structure.id] = {**style(index), **named, "missing": missing}
+                look = style(index) if one.fit_for_use else _UNFIT
+                out[structure.id] = {**look, **named, "missing": missing}
     return list(out.values())

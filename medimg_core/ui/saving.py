@@ -11,7 +11,7 @@ from medimg_core.render.segmentation import series_to_dicom_seg
 from medimg_core.ui import naming, routes
 from medimg_core.ui.panel import Drawing, Row
 from medimg_core.ui.session import Workspace
-from medimg_core.workflows.find import Found
+from medimg_core.workflows.find import Found, by_reader
 
 _MADE: Mapping[str, tuple[str, str, str]] = {
     "png": ("PNG", "image/png", "png"),
@@ -62,28 +62,30 @@ def make(kind: str, key: object, space: Workspace, query: Mapping[str, str]) -> 
 
 
 def kept(one: Found) -> Findings:
-    """What was found as exports take it: the model's as it left them, the reader's beside them."""
+    """What was found as exports take it: the model's as it left them, boxes apart that the reader removed, and his own
+    beside them.
+    """
     theirs = one.prediction.measurements
     own = tuple(
         measured
         for measured in one.measured
         if not any(m.name == measured.name and math.isclose(m.value, measured.value) for m in theirs)
     )
-    said = one.prediction
-    return Findings(one.image, said.regions, one.corrected, said.measurements, own, said.model)
+    said, removed = one.prediction, one.removed
+    return Findings(
+        one.image,
+        tuple(region for region in said.regions if region not in removed),
+        tuple(region for region in one.left if by_reader(region)),
+        said.measurements,
+        own,
+        said.model,
+        removed,
+        one.fit_for_use,
+    )
 
 
 def _png(finds: tuple[Found, ...]) -> bytes:
-    found, data = kept(finds[0]), naming.licence_mark(finds[0].card)
-    return findings_png(
-        found.image,
-        found.regions,
-        found.measurements,
-        corrected=found.corrected,
-        measured=found.measured,
-        model=found.model,
-        data=data,
-    )
+    return findings_png(kept(finds[0]), data=naming.licence_mark(finds[0].card))
 
 
 def _csv(finds: tuple[Found, ...]) -> bytes:

@@ -81,8 +81,11 @@ def routed_rows(image: Image | None, wanted: str | None) -> tuple[Row, ...]:
         return (("Models", why), ("Accepted", gate.accepted(card) if card else accepted()))
     cards = (chosen.card,) if chosen.by_reader else chosen.routed
     subjects = " and ".join(f"**{naming.subject(card)}**" for card in answering(cards))
-    outlines = " and ".join(f"**{naming.outlined(card)}**" for card in outlining(cards))
-    said = [f"asked about {subjects}" if subjects else "", f"outlined: {outlines}" if outlines else ""]
+    said = [f"asked about {subjects}" if subjects else ""]
+    for kind, verb in (("outline", "outlined"), ("boxes", "boxed")):
+        placing = [card for card in outlining(cards) if card.places is not None and card.places.kind == kind]
+        places = " and ".join(f"**{naming.outlined(card)}**" for card in placing)
+        said.append(f"{verb}: {places}" if places else "")
     if boxed := [card for card in cards if card.places is not None and card.places.needs_box]:
         said.append(f"in a box that you draw: **{naming.outlined(boxed[0])}**")
     by = "You chose the model." if chosen.by_reader else f"Model: {'; '.join(card.title for card in cards)}."
@@ -113,7 +116,7 @@ def finds(image: Image, told: str | None, case: Case, faults: list[Row]) -> list
             report(error, image.digest)
             faults.append(("Outline", str(error)))
             continue
-        out.append(correct(one, case.corrected.get((image.digest, card.name), ())))
+        out.append(correct(one, case.corrected.get((image.digest, card.name), {})))
     return out
 
 

@@ -19,7 +19,7 @@ from medimg_core.ui.tokens import Tokens
 from medimg_core.workflows.cache import ByteCache
 from medimg_core.workflows.diagnose import answer_cache
 from medimg_core.workflows.explain import MapCache
-from medimg_core.workflows.find import find_cache
+from medimg_core.workflows.find import Corrected, find_cache
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Case:
             `other_age` or `unknown`.
         models: image -> the model that the reader asked in place of the router's.
         boxes: image -> where the reader drew a box, for models that have to be told where to look.
-        corrected: digest of an image and name of a model -> the reader's outlines in place of the model's.
+        corrected: digest of an image and name of a model -> what the reader made of its outlines and boxes.
         untyped: image -> the spacing that its file states, where the reader typed another.
         demo: title of the demo case, empty for the reader's own files.
         number: counts the cases of a session, so that nothing of an earlier one can be taken for this one.
@@ -60,7 +60,7 @@ class Case:
     told: Mapping[int, str] = field(default_factory=dict)
     models: Mapping[int, str] = field(default_factory=dict)
     boxes: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
-    corrected: Mapping[tuple[str, str], tuple[Region, ...]] = field(default_factory=dict)
+    corrected: Mapping[tuple[str, str], Corrected] = field(default_factory=dict)
     untyped: Mapping[int, Spacing | None] = field(default_factory=dict)
     demo: str = ""
     number: int = 0
@@ -247,13 +247,12 @@ def draw_box(image: int, box: tuple[float, float, float, float] | None) -> bool:
     return True
 
 
-def correct(digest: str, model: str, regions: tuple[Region, ...]) -> None:
-    """Keep a reader's regions in place of the model's of the same labels."""
+def correct(digest: str, model: str, structure: str, regions: tuple[Region, ...]) -> None:
+    """Keep what a reader left of a structure in place of the model's regions; nothing where he took all away."""
     case = current()
     if case is not None:
-        labels = {region.label for region in regions}
-        others = tuple(one for one in case.corrected.get((digest, model), ()) if one.label not in labels)
-        st.session_state[_CASE] = replace(case, corrected={**case.corrected, (digest, model): (*others, *regions)})
+        changed = {**case.corrected.get((digest, model), {}), structure: regions}
+        st.session_state[_CASE] = replace(case, corrected={**case.corrected, (digest, model): changed})
 
 
 def uncorrect(digest: str, model: str) -> None:

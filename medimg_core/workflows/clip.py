@@ -12,16 +12,16 @@ from medimg_core.catalog import ModelCard
 from medimg_core.errors import MedImgError
 from medimg_core.inference import gate
 from medimg_core.inference.measures import Ejection, ErrorFit, Phases, ejection_fraction, pick_frames
-from medimg_core.types import GateVerdict, Image, Measurement, Prediction, Region, Series
+from medimg_core.types import GateVerdict, Image, Measurement, Prediction, Series
 from medimg_core.workflows.cache import ByteCache
-from medimg_core.workflows.find import FindKey, Found, correct, describe, find
+from medimg_core.workflows.find import Corrected, FindKey, Found, correct, describe, find
 
 VENTRICLE = "left_ventricle"
 LOOKS = 7
 """Frames of a clip that the input check looks at, evenly spread: single frames of one view look unlike each other."""
 
 _SIMILAR = 0.01
-_NOTHING: Mapping[str, tuple[Region, ...]] = {}
+_NOTHING: Mapping[str, Corrected] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,14 +106,14 @@ def outline_clip(
 def measure_clip(
     frames: Sequence[Found | None],
     card: ModelCard,
-    corrected: Mapping[str, tuple[Region, ...]] = _NOTHING,
+    corrected: Mapping[str, Corrected] = _NOTHING,
 ) -> Clip:
     """The two phases and the ejection fraction, with the spacing that the images of the frames have.
 
     Args:
         corrected: digest of an image -> the reader's regions on it.
     """
-    shown = [None if one is None else correct(one, corrected.get(one.image.digest, ())) for one in frames]
+    shown = [None if one is None else correct(one, corrected.get(one.image.digest, {})) for one in frames]
     areas = tuple(_area(one) for one in shown)
     phases = pick_frames(areas) if len(frames) != 2 else _larger_first(areas)
     doubts = list(phases.doubts) if phases is not None else ["Fewer than two frames show a left ventricle."]

@@ -72,10 +72,10 @@ class OutlineComparison:
 
 
 def outline_only(cards: Sequence[ModelCard]) -> bool:
-    """Whether models are compared by their outlines: those that give an answer are compared by that.
+    """Whether models are compared by their outlines alone: those that give an answer are compared by that.
 
     Raises:
-        BadRequest: some answer and some do not, or they find boxes, or other structures.
+        BadRequest: some answer and some do not, or some outline and some box.
     """
     if any(card.answers for card in cards):
         silent = [card.name for card in cards if not card.answers]
@@ -86,9 +86,9 @@ def outline_only(cards: Sequence[ModelCard]) -> bool:
             )
         return False
     kinds = {card.places.kind for card in cards if card.places is not None}
-    if kinds != {"outline"}:
-        raise BadRequest("Models that find boxes cannot be compared yet.", "Evaluate each on the same manifest.")
-    return True
+    if len(kinds) > 1:
+        raise BadRequest("Some of these models outline and some box.", "Compare models of the same kind.")
+    return kinds == {"outline"}
 
 
 def of_films(films: Sequence[Film]) -> tuple[Outlined, ...]:

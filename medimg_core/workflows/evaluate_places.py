@@ -13,6 +13,7 @@ import numpy as np
 from medimg_core.catalog import ModelCard, PlacesCard
 from medimg_core.errors import MedImgError
 from medimg_core.inference import Answer, predict, runtime_for
+from medimg_core.inference.boxes import every_box
 from medimg_core.inference.measures import ErrorFit, ejection_fraction
 from medimg_core.inference.places import measured as measure_regions
 from medimg_core.metrics import ImageBoxes
@@ -109,7 +110,8 @@ def evaluate_places(
     films: list[Film] = []
     lines: list[Line] = []
     hearts, no_truth = Hearts(card), dict[str, int]()
-    look = partial(_seen, _asked(card), slices, population, classes)
+    asked = every_box(card) if card.places.kind == "boxes" else card
+    look = partial(_seen, asked, slices, population, classes)
     with PlacesWriter(out, card) as writer:
         for seen in ahead(look, rows, READERS):
             hearts.add(seen.film, seen.regions, seen.image)
@@ -122,15 +124,6 @@ def evaluate_places(
     at_least = card.class_ids[card.positive] if card.form == "grade" else ""
     run = summarise(card, Table(card.class_ids, tuple(lines), at_least)) if card.answers else None
     return _summary(card, card.places, run, films, hearts, no_truth)
-
-
-def _asked(card: ModelCard) -> ModelCard:
-    """The card, with every box told: average precision looks at the doubtful ones too."""
-    assert card.places is not None
-    if card.places.kind != "boxes":
-        return card
-    structures = tuple(replace(s, threshold=0.0) for s in card.places.structures)
-    return replace(card, places=replace(card.places, structures=structures))
 
 
 def _seen(card: ModelCard, slices: Slices, population: str | None, classes: Mapping[str, str], row: Row) -> _Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,10 @@ from medimg_core.inference.measures import measure
 from medimg_core.inference.places import LEAST, Box, measured
 from medimg_core.types import GateVerdict, Image, Interval, Measurement, Prediction, Region, Spacing
 from medimg_core.workflows.cache import ByteCache
+
+Corrected = Mapping[str, tuple[Region, ...]]
+"""Structure -> what a reader left in place of the model's regions: his own, which have no score (NaN), and boxes of the
+model that he did not touch. Empty where he took all away."""
 
 FindKey = tuple[object, ...]
 """Digest of the pixels, the header entries that the gate reads, model, hash, population, box, spacing, neighbours."""
@@ -67,7 +72,7 @@ class Found:
         prediction: refused, or with regions and measurements as the model left them.
         population: whose figures apply.
         figures: None where nothing was measured.
-        corrected: the reader's regions, which stand in place of the model's of the same label.
+        corrected: what a reader made of structures; it stands in place of the model's regions of those.
         measured: of what is shown, where a reader corrected anything; the model's errors do not apply to them.
     """
 
@@ -76,7 +81,7 @@ class Found:
     prediction: Prediction
     population: Population
     figures: PlaceFigures | None
-    corrected: tuple[Region, ...] = ()
+    corrected: Corrected = field(default_factory=dict)
     measured: tuple[Measurement, ...] = ()
 
     @property
@@ -88,18 +93,32 @@ class Found:
     @property
     def untouched(self) -> tuple[Region, ...]:
         """The model's regions that no reader corrected."""
-        own = {region.label for region in self.corrected}
-        return tuple(region for region in self.prediction.regions if region.label not in own)
+        return tuple(region for region in self.prediction.regions if region.label not in self.corrected)
+
+    @property
+    def left(self) -> tuple[Region, ...]:
+        """The regions of the structures that a reader corrected."""
+        return tuple(region for regions in self.corrected.values() for region in regions)
+
+    @property
+    def removed(self) -> tuple[Region, ...]:
+        """The model's boxes that a reader took away or put another in the place of."""
+        kept = {region.box for region in self.left}
+        return tuple(
+            region
+            for region in self.prediction.regions
+            if region.kind == "box" and region.label in self.corrected and region.box not in kept
+        )
 
     @property
     def shown(self) -> tuple[Region, ...]:
         """The reader's regions and the model's that he left alone."""
-        return (*self.untouched, *self.corrected)
+        return (*self.untouched, *self.left)
 
     @property
     def trusted(self) -> tuple[Region, ...]:
         """Of what is shown that which is measured: the reader's, and the model's unless it expects them to be wrong."""
-        return (*(region for region in self.untouched if region.score >= LEAST), *self.corrected)
+        return (*(region for region in self.untouched if region.score >= LEAST), *self.left)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -195,16 +214,26 @@ def describe(prediction: Prediction, image: Image, card: ModelCard) -> Found:
     return Found(card, image, prediction, population, place_figures(card, population.test_set))
 
 
-def correct(found: Found, regions: Sequence[Region]) -> Found:
-    """The same with a reader's regions in place of the model's of their labels; none takes all corrections back.
+def correct(found: Found, corrected: Corrected) -> Found:
+    """The same as a reader corrected it; without any structure all corrections are taken back.
 
     The model's errors say nothing about a reader's outline, so what is measured then has no interval.
     """
-    if not regions:
-        return replace(found, corrected=(), measured=())
-    changed = replace(found, corrected=tuple(regions))
+    if not corrected:
+        return replace(found, corrected={}, measured=())
+    changed = replace(found, corrected=dict(corrected))
     kind = found.places.measure
     return replace(changed, measured=measure(kind, changed.trusted, found.image, {}) if kind else ())
+
+
+def by_reader(region: Region) -> bool:
+    """Whether a reader drew or moved it: a model knows how sure it is."""
+    return math.isnan(region.score)
+
+
+def without(found: Found, box: Region) -> tuple[Region, ...]:
+    """What is left of a structure when a reader takes one of the boxes away that are shown."""
+    return tuple(region for region in found.shown if region.label == box.label and region is not box)
 
 
 def place_figures(card: ModelCard, test_set: str) -> PlaceFigures | None:

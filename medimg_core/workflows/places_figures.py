@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 from medimg_core import metrics
 from medimg_core.catalog import PlacesCard
 from medimg_core.metrics import ImageBoxes
+from medimg_core.training.boxes.measure import figures_of
 from medimg_core.training.outlines.measure import Agreement
 from medimg_core.types import Interval, Measurement, Region
 from medimg_core.workflows.manifest import Row
 from medimg_core.workflows.predictions import Status
-
-IOU = 0.5
-"""Overlap from which on a box is true (AP50)."""
-
-RATES = (0.125, 0.25, 0.5, 1.0, 2.0)
-"""False boxes an image at which the sensitivity is told."""
 
 Figures = dict[str, Interval]
 
@@ -129,28 +124,21 @@ def counts(films: Sequence[Film], structure: str) -> Counts:
 
 
 def box_figures(films: Sequence[Film], *, wrong: bool) -> Figures:
-    """`ap50` and `ap_centre` (a box is true whose centre lies in a true one), and `sensitivity_at_<rate>` false boxes
-    an image, by the centre (FROC). Empty where nothing is to be found.
+    """The figures of boxes; see `training.boxes.measure.figures_of`.
 
     Args:
         wrong: a film without an answer misses all its boxes, or has a sure false one where there is none.
     """
     images = [
-        f.boxes if f.status == "ok" else _spoiled(f.boxes)
+        f.boxes if f.status == "ok" else spoiled(f.boxes)
         for f in films
         if f.boxes is not None and (wrong or f.status == "ok")
     ]
-    if not any(len(np.asarray(image.truth)) for image in images):
-        return {}
-    curve = metrics.froc(images, None, RATES)
-    return {
-        "ap50": metrics.average_precision(images, IOU).all_points,
-        "ap_centre": metrics.average_precision(images, None).all_points,
-        **{f"sensitivity_at_{rate:g}": at for rate, at in zip(curve.rates, curve.at, strict=True)},
-    }
+    return figures_of(images)
 
 
-def _spoiled(boxes: ImageBoxes) -> ImageBoxes:
+def spoiled(boxes: ImageBoxes) -> ImageBoxes:
+    """An image without an answer, counted wrong: nothing found, or a sure false box where there is nothing."""
     if len(np.asarray(boxes.truth)):
         return ImageBoxes(boxes.truth, np.zeros((0, 4)), np.zeros(0), boxes.group)
     return ImageBoxes(boxes.truth, np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(1), boxes.group)

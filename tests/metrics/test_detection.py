@@ -1,9 +1,10 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from medimg_core.metrics import ImageBoxes, average_precision, box_iou, froc, match, wilson
+from medimg_core.metrics import ImageBoxes, average_precision, average_precision_test, box_iou, froc, match, wilson
 
 Boxes = np.ndarray
 
@@ -252,6 +253,31 @@ def test_intervals_are_those_of_images_drawn_by_patient() -> None:
     assert (found.points_101.low, found.points_101.high) == pytest.approx((low[1], high[1]), abs=1e-9)
     curve = froc(images, 0.5, (0.5, 1.0), draws=150, seed=7)
     assert (curve.mean.low, curve.mean.high) == pytest.approx(tuple(np.percentile(reached, (2.5, 97.5))), abs=1e-9)
+
+
+def test_the_difference_of_two_models_is_that_of_images_drawn_by_patient_for_both() -> None:
+    a = some_images(16, seed=3, decimals=2)
+    rng = np.random.default_rng(1)
+    b = [replace(image, scores=rng.random(len(np.asarray(image.scores)))) for image in a]
+    counts = np.random.default_rng(7).multinomial(8, np.full(8, 1 / 8), size=150)
+    index = np.unique([i.group for i in a], return_inverse=True)[1]
+    gaps = [
+        average_precision(repeated(a, draw), draws=2).all_points.value
+        - average_precision(repeated(b, draw), draws=2).all_points.value
+        for draw in counts[:, index]
+    ]
+    found = average_precision_test(a, b, draws=150, seed=7)
+    one, other = (average_precision(images, draws=2).all_points.value for images in (a, b))
+    assert (found.a.value, found.b.value, found.difference.value) == pytest.approx((one, other, one - other))
+    assert (found.difference.low, found.difference.high) == pytest.approx(tuple(np.percentile(gaps, (2.5, 97.5))))
+    fewer = min(np.sum(np.array(gaps) <= 0), np.sum(np.array(gaps) >= 0))
+    assert found.p == pytest.approx(min(1, 2 * (fewer + 1) / 151))
+    same = average_precision_test(a, a, draws=50)
+    assert (same.difference.value, same.p) == (0, 1)
+    with pytest.raises(ValueError, match="same images"):
+        average_precision_test(a, b[:-1])
+    with pytest.raises(ValueError, match="same images"):
+        average_precision_test(a, [replace(b[0], group="elsewhere"), *b[1:]])
 
 
 def test_a_thousand_images_take_seconds() -> None:

@@ -28,6 +28,9 @@ FLOAT32_COSINE, FLOAT16_COSINE = 0.9999, 0.99
 FLOAT16_SCORE = 2e-3
 """With 16-bit weights: largest difference of the score of a box."""
 
+FLOAT16_SIDE = 0.5
+"""With 16-bit weights: largest difference of a side of a box, in pixels of the input."""
+
 LABELS = {"lung_right", "lung_left", "lungs", "heart", "left_ventricle", "myocardium", "left_atrium", "head", "tumour"}
 LABELS |= {"lesion", "nodule", "fracture", "microaneurysm", "haemorrhage", "hard_exudate", "soft_exudate", "optic_disc"}
 UNITS = {"", "mm", "mm2", "ml", "px", "px2", "%", "weeks"}
@@ -153,6 +156,7 @@ def check_places_golden(card: ModelCard, runtime: Runtime, *, float16: bool) -> 
     chances, wanted = (1 / (1 + np.exp(-side)) for side in (actual, expected))
     if places.kind == "boxes":
         assert float(np.abs(chances - wanted)[..., [0, 5]].max()) <= FLOAT16_SCORE
+        assert float(np.abs(actual - expected)[..., 1:5].max()) <= FLOAT16_SIDE
         return
     assert float(np.abs(chances - wanted).mean()) <= FLOAT16_MEAN
     one, two = actual > 0, expected > 0

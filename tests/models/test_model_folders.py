@@ -13,10 +13,10 @@ from places_contract import check_places_golden
 from medimg_core.catalog import list_models, read_card, write_hashes
 from medimg_core.inference.pool import load
 from model_contract import FLOAT32, check_all, check_golden, check_head
-from model_folder import FORMS, MODELS, OUTLINES, TINY_MODEL, TINY_OUTLINE, copy_model
+from model_folder import BOXES, FORMS, MODELS, OUTLINES, TINY_BOXES, TINY_MODEL, TINY_OUTLINE, copy_model
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
-FOLDERS = sorted(path.parent for base in (SHIPPED, MODELS, FORMS, OUTLINES) for path in base.glob("*/card.toml"))
+FOLDERS = sorted(path.parent for base in (SHIPPED, MODELS, FORMS, OUTLINES, BOXES) for path in base.glob("*/card.toml"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
@@ -61,6 +61,12 @@ def no_dice(folder: Path) -> None:
     (folder / "evaluation.json").write_text(json.dumps(content))
 
 
+def one_more_true_box(folder: Path) -> None:
+    content = json.loads((folder / "evaluation.json").read_text())
+    content["places"]["test_sets"]["children"]["predictions"]["boxes"][0] += 1
+    (folder / "evaluation.json").write_text(json.dumps(content))
+
+
 def card_text(old: str, new: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         text = (folder / "card.toml").read_text(encoding="utf-8")
@@ -95,6 +101,9 @@ FAULTS: dict[str, tuple[Path, Callable[[Path], None]]] = {
     "a film without its Dice": (TINY_OUTLINE, no_dice),
     "a structure that the command line does not know": (TINY_OUTLINE, card_text('id = "lesion"', 'id = "thing"')),
     "a family of measures that there is not": (TINY_OUTLINE, card_text('measure = "lesion"', 'measure = "horse"')),
+    "a mark that the figures do not bear": (TINY_BOXES, card_text("adults_pa = false", "adults_pa = true")),
+    "a true box that nobody counted": (TINY_BOXES, one_more_true_box),
+    "boxes without their files": (TINY_BOXES, card_text('network = "boxes"', 'network = "other"')),
     "a kind that there is not": (FORMS / "tiny_kinds", card_text('"chest_frontal"', '"horse"')),
 }
 

@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 
 from drawn_regions import REF, colour_image, image, region
 from medimg_core.render import DISCLAIMER
-from medimg_core.render.colours import FOR, TEXT
-from medimg_core.render.findings import COLUMNS, Findings, findings_csv, findings_png
+from medimg_core.render.colours import FOR, QUIET, TEXT
+from medimg_core.render.findings import COLUMNS, UNFIT, Findings, findings_csv, findings_png
 from medimg_core.render.masks import mask_of
 from medimg_core.types import Measurement, Region, Spacing
 from medimg_core.ui.viewer_data import outlines
@@ -82,8 +82,8 @@ def read(content: bytes):
 
 @pytest.mark.parametrize("one", [image(), image(2000, 1500), colour_image()])
 def test_the_picture_has_outlines_and_provenance(one):
-    plain, _ = read(findings_png(one, model=REF))
-    content = findings_png(one, [square_on(one)], [RATIO, LENGTH], corrected=[square_on(one, 3)], model=REF)
+    plain, _ = read(findings_png(Findings(one, model=REF)))
+    content = findings_png(Findings(one, (square_on(one),), (square_on(one, 3),), (RATIO, LENGTH), model=REF))
     picture, pixels = read(content)
     assert picture.info["Model"] == "lung_fields 1.2.0 (0badcafe)"
     assert picture.info["Image"] == one.digest[:16]
@@ -99,7 +99,7 @@ def test_lines_run_where_the_region_is():
     one = image(400, 400)
     box = Region("box", "fracture", 0.5, box=(100, 150, 300, 250))
     for drawn in (box, Region("outline", "a", 0.5, polygon=((100, 150), (300, 150), (300, 250), (100, 250)))):
-        _, pixels = read(findings_png(one, [drawn], model=REF))
+        _, pixels = read(findings_png(Findings(one, (drawn,), model=REF)))
         film = pixels[:400]
         orange = np.abs(film - FOR[1]).sum(axis=-1) < 60
         found = np.argwhere(orange[:, 130:])  # right of the number
@@ -108,15 +108,32 @@ def test_lines_run_where_the_region_is():
     white = image(400, 400, spacing=Spacing(1.0, 1.0, "typed"))
     mask = np.zeros((400, 400), bool)
     mask[200, 300] = True
-    _, pixels = read(
-        findings_png(white, [Region("mask", "speck", 0.5, mask=mask), Region("point", "p", 1, polygon=((50, 60),))])
-    )
+    small = (Region("mask", "speck", 0.5, mask=mask), Region("point", "p", 1, polygon=((50, 60),)))
+    _, pixels = read(findings_png(Findings(white, small)))
     assert (np.abs(pixels[198:203, 298:303] - FOR[1]).sum(axis=-1) < 60).any()
     assert (np.abs(pixels[60, 50] - FOR[1]).sum() < 60).all()
 
 
+def test_what_is_not_fit_for_use_is_grey_and_says_so():
+    one, box = image(400, 400), Region("box", "fracture", 0.5, box=(100, 150, 300, 250))
+    _, pixels = read(findings_png(Findings(one, (box,), model=REF, fit_for_use=False)))
+    film = pixels[:400]
+    assert not (np.abs(film - FOR[1]).sum(axis=-1) < 60).any()
+    assert (np.abs(film[150, 150:250] - QUIET).sum(axis=-1) < 60).any()
+    (row,) = rows(Findings(one, (box,), model=REF, fit_for_use=False))
+    assert row["note"] == f"{DISCLAIMER} {UNFIT}"
+
+
+def test_a_box_that_a_reader_removed_stands_in_the_table_alone():
+    one, box = image(400, 400), Region("box", "fracture", 0.5, box=(100, 150, 300, 250))
+    found = Findings(one, removed=(box,), model=REF)
+    (row,) = rows(found)
+    assert (row["by"], row["model"], row["x0"]) == ("model, removed by reader", "lung_fields", "100")
+    np.testing.assert_array_equal(read(findings_png(found))[1][:400], read(findings_png(Findings(one)))[1][:400])
+
+
 def test_nothing_found_is_said_in_plain_letters():
-    content = findings_png(image(synthetic=True), data="Research only – not for sale")
+    content = findings_png(Findings(image(synthetic=True)), data="Research only – not for sale")
     assert "no patient" in read(content)[0].info["Note"]
 
 

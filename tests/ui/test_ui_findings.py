@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,11 +95,12 @@ def told(**more: object) -> dict[str, object]:
 def test_a_corrected_outline_comes_back_as_a_region(found: Found) -> None:
     said = corrected.read(told(), [FILM], {"tiny_outline": found})
     assert said is not None
-    name, index, (region,) = said
-    assert (name, index, region.label, region.box) == ("tiny_outline", 0, "lesion", BOX)
+    name, structure, (region,) = said
+    assert (name, structure, region.label, region.box) == ("tiny_outline", "lesion", "lesion", BOX)
+    assert math.isnan(region.score)
     assert region.mask is not None
     assert int(region.mask.sum()) == 30 * 20
-    changed = correct(found, [region])
+    changed = correct(found, {structure: (region,)})
     assert "Corrected by you: **lesion**." in findings.panel(changed).more
     lines = regions.lines(changed, 0)
     assert [line["by"] for line in lines] == ["model", "reader"]

@@ -29,7 +29,7 @@ def found() -> Found:
     one = find(image, read_card(TINY_OUTLINE), spacing=(0.5, 0.5))
     mask = np.zeros(image.shape, np.bool_)
     mask[20:40, 30:70] = True
-    return correct(one, [Region("outline", "lesion", math.nan, mask=mask)])
+    return correct(one, {"lesion": (Region("outline", "lesion", math.nan, mask=mask),)})
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def space() -> Workspace:
 
 def test_links_are_made_once_and_answer_with_what_is_found_now(space: Workspace) -> None:
     one = found()
-    ((label, links),) = saving.row([correct(one, ())], space)
+    ((label, links),) = saving.row([correct(one, {})], space)
     assert label == "Save"
     assert saving.row([one], space) == ((label, links),)
     (key,) = space.saves
@@ -56,7 +56,7 @@ def test_links_are_made_once_and_answer_with_what_is_found_now(space: Workspace)
 
 
 def test_nothing_outlined_offers_the_table_alone(space: Workspace) -> None:
-    nothing = replace(found(), corrected=(), prediction=replace(found().prediction, regions=(), measurements=()))
+    nothing = replace(found(), corrected={}, prediction=replace(found().prediction, regions=(), measurements=()))
     links = saving.links([nothing], space)
     assert "CSV" in links
     assert "SEG" not in links

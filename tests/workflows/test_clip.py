@@ -59,7 +59,7 @@ def test_a_correction_moves_the_fraction_and_takes_its_interval(card: ModelCard)
     found, images = frames(card)
     before = measure_clip(found, card)
     assert before.phases is not None
-    own = {images[before.phases.end_systole].digest: (disc(16.0),)}
+    own = {images[before.phases.end_systole].digest: {"left_ventricle": (disc(16.0),)}}
     after = measure_clip(found, card, own)
     assert after.measurements[0].value > before.measurements[0].value
     assert math.isnan(after.measurements[0].low)
@@ -143,5 +143,6 @@ def test_an_outline_that_is_expected_to_be_wrong_gives_no_fraction_until_it_is_c
     assert clip.measurements == ()
     assert "Correct the outline of the left ventricle by hand to get the ejection fraction." in clip.doubts
     assert clip.phases is not None
-    own = {images[i].digest: (disc(RADII[i], math.nan),) for i in (clip.phases.end_diastole, clip.phases.end_systole)}
+    phases = (clip.phases.end_diastole, clip.phases.end_systole)
+    own = {images[i].digest: {"left_ventricle": (disc(RADII[i], math.nan),)} for i in phases}
     assert measure_clip(poor, card, own).measurements

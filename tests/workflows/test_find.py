@@ -83,10 +83,13 @@ def test_what_a_reader_corrects_is_his_and_is_measured_without_the_models_errors
     found = find(FILM, read_card(TINY_OUTLINE), spacing=(0.5, 0.5))
     mask = np.zeros(FILM.shape, np.bool_)
     mask[20:40, 30:70] = True
-    changed = correct(found, [Region("outline", "lesion", math.nan, mask=mask)])
+    changed = correct(found, {"lesion": (Region("outline", "lesion", math.nan, mask=mask),)})
     assert [region.label for region in changed.untouched] == ["lungs"]
     assert changed.prediction.regions == found.prediction.regions
     area = next(one for one in changed.measurements if one.name == "area")
     assert area.value == pytest.approx(20 * 40 * 0.25)
     assert math.isnan(area.low)
-    assert correct(changed, ()).measurements == found.measurements
+    assert correct(changed, {}).measurements == found.measurements
+    nothing = correct(found, {"lesion": ()})
+    assert [region.label for region in nothing.shown] == ["lungs"]
+    assert not nothing.measurements

@@ -127,7 +127,7 @@ def _segments(dataset: Dataset, ours: bool) -> tuple[dict[int, Segment], ModelRe
         if place is None or not 0 <= place <= 65535 or place in found:
             raise UnreadableImage("The segments of this segmentation are not numbered.", AGAIN)
         manual = text(item, "SegmentAlgorithmType").upper() == "MANUAL"
-        boxed = ours and text(item, "SegmentDescription") == "box"
+        boxed = ours and text(item, "SegmentDescription").partition(",")[0] == "box"
         found[place] = Segment(_label(item, place), "reader" if manual else "model", boxed)
         model = model or (_model(item) if ours else None)
     return found, model

@@ -23,7 +23,10 @@ RATES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """False boxes an image at which the sensitivity is told."""
 
 SHOWN_AT = 0.5
-"""False boxes an image, on val, at the threshold that is shown by default."""
+"""Most false boxes an image, on val, at the threshold that is shown by default."""
+
+LEAST = 0.1
+"""Chance below which no box is shown, however few false ones that would be."""
 
 _FEW = 10
 """Subgroups with fewer true boxes are counted, not measured."""
@@ -73,12 +76,14 @@ def precision(films: Sequence[FoundBoxes], iou: float | None, draws: int = 2000)
 
 
 def shown_from(films: Sequence[FoundBoxes], rule: BoxRule, rate: float = SHOWN_AT) -> float:
-    """The calibrated chance at which there are `rate` false boxes an image (`FoundBoxes.true`), five decimals, down."""
+    """The calibrated chance, at least `LEAST`, from which on there are at most `rate` false boxes an image
+    (`FoundBoxes.true`); rounded down to five decimals.
+    """
     curve = froc([film.image for film in films], None, (rate,), draws=2)
     z = float(curve.thresholds[last_below(curve, rate)])
     if not math.isfinite(z):
         return 1 - 1e-5
-    return max(math.floor(float(_chance([z], rule)[0]) * 1e5) / 1e5, 1e-5)
+    return max(math.floor(float(_chance([z], rule)[0]) * 1e5) / 1e5, LEAST)
 
 
 def last_below(curve: Froc, rate: float) -> int:

@@ -71,6 +71,8 @@ def test_at_the_threshold_shown_there_are_at_most_so_many_false_boxes() -> None:
         assert shown["false_boxes_per_image"] <= rate
         assert shown["false_boxes_per_image"] > rate - 0.02
     assert shown["found"]["n"] == 100
+    # With room for many more false boxes, those that are hardly ever true are not shown.
+    assert measure.shown_from(films, rule, 100.0) == measure.LEAST
 
 
 def test_a_test_set_holds_counts_intervals_and_subgroups() -> None:
