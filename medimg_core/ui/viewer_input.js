@@ -21,7 +21,7 @@ function listen(viewer, pane) {
   }, { passive: false });
   frame.onkeydown = (e) => keys(viewer, pane, e);
   frame.onfocus = () => viewer.activate(pane);
-  frame.onblur = () => { pane.cross = null; viewer.slices?.tell(); viewer.later(); };
+  frame.onblur = () => { pane.cross = null; viewer.later(); };
 }
 
 class Hands {

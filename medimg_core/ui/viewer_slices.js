@@ -2,6 +2,7 @@
 // Scrolling itself asks nothing of the server; its end is told once.
 
 const REST = 400; // ms without scrolling after which the server is told which image the reader rests on
+const TURNED = ["pointerdown", "focusin"]; // by which a reader turns to the page around the viewer
 
 class Slices {
   /** @param again whether the same view was shown before: then Python knows what it was told last. */
@@ -12,13 +13,15 @@ class Slices {
       look.wanted = data.wanted;
       this.bring(data.wanted);
     }
-    viewer.view.onpointerleave = () => this.tell();
+    this.turned = (e) => { if (!e.composedPath().includes(viewer.view)) this.tell(); };
+    for (const kind of TURNED) document.addEventListener(kind, this.turned, true);
     this.click = (e) => this.follow(e);
     if (data.counted) document.addEventListener("click", this.click);
   }
 
   close() {
     clearTimeout(this.timer);
+    for (const kind of TURNED) document.removeEventListener(kind, this.turned, true);
     document.removeEventListener("click", this.click);
   }
 
@@ -32,7 +35,7 @@ class Slices {
     this.timer = setTimeout(() => this.tell(), REST);
   }
 
-  /** Tell it now: the time is over, or the reader turns to the page around the viewer. */
+  /** Tell it now: the time is over, or the reader turns to the page, whose answer to a click must know it. */
   tell() {
     if (this.timer === null) return;
     clearTimeout(this.timer);

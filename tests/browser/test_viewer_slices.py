@@ -57,6 +57,22 @@ def test_the_server_is_told_once_where_the_reader_rests(bench: Bench, tokens: To
     assert [name for name, _ in bench.page.evaluate("window.told")].count("at") == 1
 
 
+def test_who_turns_to_the_page_is_not_waited_for(bench: Bench, tokens: Tokens) -> None:
+    show(bench, tokens, [ct(i) for i in range(6)], wanted=0)
+    told = bench.page.locator(".frame").first.evaluate(
+        """frame => new Promise(go => {
+          frame.dispatchEvent(new KeyboardEvent('keydown', { key: 'End' }));
+          requestAnimationFrame(() => {  // behind the drawing, in the same frame
+            frame.dispatchEvent(new Event('pointerdown', { bubbles: true, composed: true }));
+            const within = window.told.length;
+            document.body.dispatchEvent(new Event('pointerdown', { bubbles: true }));
+            go([within, window.told.length]);
+          }); })"""
+    )
+    assert told == [0, 1]
+    assert bench.told("at") == 5
+
+
 def test_a_stage_that_is_not_asked_tells_nothing(bench: Bench, tokens: Tokens) -> None:
     show(bench, tokens, [ct(i) for i in range(6)])
     press(bench, "PageDown")
