@@ -31,9 +31,9 @@ def image(case: Case, *, all_of_them: bool = False) -> bool:
     key, now = f"image-{case.number}-{case.chosen}-{beside}", case.chosen
 
     def chosen() -> None:
-        if not _still(now):
+        wanted = st.session_state.get(key)  # gone with its list, where that went in a run that was broken off
+        if wanted is None or not _still(now):
             return
-        wanted = int(st.session_state[key])
         if together:
             st.session_state[kept] = wanted == _ALL
         if wanted != _ALL:
@@ -88,9 +88,9 @@ def model(case: Case) -> None:
     chosen, index = case.model or (first[0] if first else None), case.chosen
 
     def ask() -> None:
-        if not _still(index):
+        wanted = st.session_state.get(key)
+        if wanted is None or not _still(index):
             return
-        wanted = st.session_state[key]
         session.ask(None if first and wanted == first[0] else wanted)
         session.workspace().lines.pop(index, None)
 

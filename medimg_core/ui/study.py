@@ -11,7 +11,7 @@ from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
 from medimg_core.types import Image
 from medimg_core.ui import answer as answers
-from medimg_core.ui import findings, naming, numerals, service, words
+from medimg_core.ui import findings, naming, service, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.session import Case, Workspace
 
@@ -98,4 +98,4 @@ def _row(case: Case, index: int, said: Line | None) -> str:
 
 def progress_words(done: int, total: int) -> str:
     """`12 of 40 images answered`."""
-    return f"{done:,} of {numerals.plural(total, 'image', 'images')} answered"
+    return f"{done:,} of {total:,} {'image' if total == 1 else 'images'} answered"

@@ -116,9 +116,7 @@ def diagnose_series(
         ModelUnavailable: a network is missing or changed.
         Cancelled: `stopped` said so.
     """
-    said = predict_series(
-        series.images, card, population, stopped=stopped, progress=progress, kept=kept, engine=engine
-    )
+    said = predict_series(series.images, card, population, stopped=stopped, progress=progress, kept=kept, engine=engine)
     return describe(said, card, population)
 
 

@@ -120,7 +120,7 @@ def test_work_on_a_study_is_stopped_and_what_is_done_is_kept(app: AppTest, monke
     app.button(key="cancel-All images").click().run()
     held[0].done.wait(30)
     page = text(app.run())
-    assert re.search(r"Stopped: [12] of three images answered", page)
+    assert re.search(r"Stopped: [12] of 3 images answered", page)
     assert "waits" in page
     monkeypatch.setattr(study, "line", made)
     app.button(key="go-on").click().run()

@@ -61,7 +61,8 @@ def _edge(rng: np.random.Generator, head: Head, height: float, glioma: Glioma) -
     if share <= 0:
         return np.full_like(head.depth, np.inf)
     radii = (glioma.radii[0] * share**0.5, glioma.radii[1] * share**0.5)
-    return np.maximum(ellipse(head.at, glioma.centre, radii, glioma.tilt) + ragged, head.depth + np.float32(0.004))
+    edge = ellipse(head.at, glioma.centre, radii, glioma.tilt) + ragged
+    return np.asarray(np.maximum(edge, head.depth + np.float32(0.004)), np.float32)
 
 
 def _slice(seed: int, side: int, height: float, glioma: Glioma) -> NDArray[np.uint8]:
@@ -78,7 +79,7 @@ def _sequence(
     name: str, rng: np.random.Generator, head: Head, edge: FloatArray, uneven: FloatArray
 ) -> NDArray[np.uint8]:
     levels, fluid, lesion = _LEVELS[name]
-    out = np.full(head.depth.shape, 0.008, np.float32)
+    out = np.full_like(head.depth, 0.008)
     for tissue, value in zip(_TISSUES, levels, strict=True):
         out = over(out, value, getattr(head, tissue))
     out += head.brain * np.float32(0.007) * clouds(rng, out.shape, 1.2)
