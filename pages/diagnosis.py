@@ -83,7 +83,8 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         if questions:
             ask(questions)
             return "", naming.licence_mark(found.card)
-        if asked is not None:
+        boxed = case.chosen in case.boxes  # the reader has just asked about what lies in it
+        if asked is not None and not boxed:
             series.show(asked)
         series.slice_line(case, seen.at, answer.summary(found) if asked is not None else "")
         with st.container(key="slice-answer" if asked is not None else "alone", gap=None):
@@ -93,10 +94,11 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
             rows = [row for one in finds for row in findings.short_rows(one)]
             rows += [*faults, *findings.hint(service.waits_for_box(image, case), case.boxes.get(case.chosen))]
             saves = saving.row(finds, session.workspace())
-            boxed = case.chosen in case.boxes  # the reader has just asked about what lies in it
             told = (*rows, *saves, *panel.rows) if boxed else (*panel.rows[:-1], *rows, *saves, *panel.rows[-1:])
             st.html(rows_html((*told, *seen.rows)))
             measuring.controls(case, finds)
+        if asked is not None and boxed:
+            series.show(asked)
     mark = naming.licence_mark(found.card, *(one.card for one in finds))
     if asked is not None and asked.found is not None:
         return series_words.provenance(asked.found), mark

@@ -125,9 +125,9 @@ def _counted(found: SeriesDiagnosis, places: Sequence[float | None]) -> Drawing:
     held = numerals.percent(min(1.0, sum(one.weight or 0.0 for one in heaviest)))
     verb = "holds" if len(heaviest) == 1 else "hold"
     slices = words.capitalised(numerals.plural(len(heaviest), "slice", "slices"))
-    more = f"{slices} of {used} {verb} {held} of the weight."
-    if len(heaviest) < used and (heaviest[0].weight or 0.0) < _ALIKE / used:
-        more += " All count nearly alike."
+    more = f"{slices} of {used} {verb} {held} of the weight." if len(heaviest) < used else ""
+    if (heaviest[0].weight or 0.0) < _ALIKE / used:
+        more = f"{more} All count nearly alike.".strip()
     return Drawing(f"<table class='mi-cells'><tr>{cells}</tr>{lines}</table><p class='q'>{more}</p>")
 
 

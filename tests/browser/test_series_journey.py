@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from pydicom.uid import CTImageStorage
 from serving import ROOT, Server, serving
+from test_accessibility import grave
 
 from medimg_core.training.phantoms.chest import Nodule, chest_ct
 from medimg_core.training.phantoms.dicomfile import Picture, Subject, picture_bytes
@@ -92,6 +93,8 @@ def test_a_series_its_slices_that_counted_and_the_slice_on_the_stage(open_page) 
     expect(page.get_by_text(f"Answer and map belong to image {shown} of {COUNT}")).to_be_hidden()
     ready(page)
     expect(corner(page)).to_contain_text(f"image {shown} of {COUNT}")
+
+    assert not grave(page)
 
     page.locator(".st-key-image .frame").focus()
     page.keyboard.press("Home")
