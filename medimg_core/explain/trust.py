@@ -87,17 +87,19 @@ def _outlined(figures: Mapping[str, Any] | None) -> Verdict:
     if not figures:
         return Verdict("hollow", "Not measured on this model", measured=False)
     moved, random, beside = (figures[name]["value"] for name in ("moved", "random", "beside"))
-    spread = f"{figures['moved']['low']:.3f}\u2013{figures['moved']['high']:.3f}"
-    change, n = f"without it the outline moves by {moved:.3f} ({spread})", f"n\u00a0{figures['n']}"
-    against = f"{change}, without random places by {random:.3f}, {n}"
-    if figures["gain"]["low"] <= 0:
-        return Verdict("hollow", f"Says nothing: {against}", measured=True, truth="outline")
-    if moved < LEAST_MOVED:
-        return Verdict("hollow", f"Says hardly anything: {against}", measured=True, truth="outline")
+    spread = f"{moved:.3f} ({figures['moved']['low']:.3f}\u2013{figures['moved']['high']:.3f})"
+    n = f"n\u00a0{figures['n']}"
+    if figures["gain"]["low"] <= 0 or moved < LEAST_MOVED:
+        little = "nothing" if figures["gain"]["low"] <= 0 else "hardly anything"
+        there = f"which moves by {spread} without what is marked there, by {random:.3f} without random places, {n}"
+        return Verdict("hollow", f"Says {little} outside the outline, {there}", measured=True, truth="outline")
     if figures["gain_beside"]["low"] <= 0:
-        rivals = f"random places ({random:.3f}), not than the surroundings ({beside:.3f})"
-        return Verdict("half", f"Better than {rivals}: {change}, {n}", measured=True, truth="outline")
-    return Verdict("full", f"Marks what the outline rests on: {against}", measured=True, truth="outline")
+        rivals = f"better than random places ({random:.3f}), not than the surroundings ({beside:.3f})"
+        words = f"Outside the outline {rivals}: it moves by {spread} without what is marked, {n}"
+        return Verdict("half", words, measured=True, truth="outline")
+    rival = f"by {random:.3f} without random places"
+    words = f"Marks what the outline rests on outside: it moves by {spread} without that, {rival}, {n}"
+    return Verdict("full", words, measured=True, truth="outline")
 
 
 def _with_interval(figure: Mapping[str, float]) -> str:

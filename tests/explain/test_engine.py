@@ -175,14 +175,14 @@ def test_verdicts(name: str, found: dict[str, object], mark: str, words: str, mo
 @pytest.mark.parametrize(
     ("moved", "gain", "beside", "mark", "words"),
     [
-        (0.12, 0.05, 0.02, "full", "Marks what the outline rests on: without it the outline moves by 0.120 "
-         "(0.100–0.140), without random places by 0.030, n\u00a090"),
-        (0.12, 0.05, -0.02, "half", "Better than random places (0.030), not than the surroundings (0.060): without it "
-         "the outline moves by 0.120 (0.100–0.140), n\u00a090"),
-        (0.12, -0.001, 0.02, "hollow", "Says nothing: without it the outline moves by 0.120 (0.100–0.140), without "
-         "random places by 0.030, n\u00a090"),
-        (0.009, 0.001, 0.001, "hollow", "Says hardly anything: without it the outline moves by 0.009 (0.007–0.011), "
-         "without random places by 0.030, n\u00a090"),
+        (0.12, 0.05, 0.02, "full", "Marks what the outline rests on outside: it moves by 0.120 (0.100–0.140) without "
+         "that, by 0.030 without random places, n\u00a090"),
+        (0.12, 0.05, -0.02, "half", "Outside the outline better than random places (0.030), not than the surroundings "
+         "(0.060): it moves by 0.120 (0.100–0.140) without what is marked, n\u00a090"),
+        (0.12, -0.001, 0.02, "hollow", "Says nothing outside the outline, which moves by 0.120 (0.100–0.140) without "
+         "what is marked there, by 0.030 without random places, n\u00a090"),
+        (0.009, 0.001, 0.001, "hollow", "Says hardly anything outside the outline, which moves by 0.009 (0.007–0.011) "
+         "without what is marked there, by 0.030 without random places, n\u00a090"),
     ],
 )  # fmt: skip
 def test_verdicts_on_maps_of_outlines(
