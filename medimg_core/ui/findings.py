@@ -163,6 +163,16 @@ def rating(found: Found) -> Table:
     return Table(lines, more=(*more, "A rating of looks by radiologists, no pathology."))
 
 
+def disagreement(found: Found) -> str:
+    """That a box is likelier true than not where the answer sees nothing; empty where they agree."""
+    said = found.prediction
+    sure = any(not by_reader(box) and box.kind == "box" and box.score >= LEAST for box in found.shown)
+    if found.card.form != "yes_no" or said.decision == said.positive or not (sure and found.fit_for_use):
+        return ""
+    names = naming.either([naming.lower(structure.title) for structure in found.places.structures])
+    return f"The answer sees no sign of it, yet a box is likelier a {names} than not. Look there yourself."
+
+
 def short_rows(found: Found) -> tuple[Row, ...]:
     """Measurements and quality alone, for beside an answer; of what lies in a box its rating too."""
     out: list[Row] = []
@@ -171,7 +181,7 @@ def short_rows(found: Found) -> tuple[Row, ...]:
         out.append(("Rating", mark or rating(found)))
     if found.measurements:
         out.append(("Measurements", measurements(found)))
-    if doubt := weak(found):
+    if doubt := weak(found) or disagreement(found):
         out.append(("Doubt", doubt))
     name, quality_ = "Boxes" if found.places.kind == "boxes" else "Outline", quality(found)
     if not found.fit_for_use and not found.prediction.refused:

@@ -12,6 +12,7 @@ from medimg_core.catalog import evaluation, read_card, read_verified
 from medimg_core.errors import BadTable, Cancelled
 from medimg_core.training.recipe import read_recipe
 from medimg_core.training.train import gather, golden_inputs, train
+from model_folder import TINY_BOXES, copy_model
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -47,11 +48,20 @@ def test_a_stopped_training_goes_on_where_it_was(drawn_set: Path, drawn_recipe: 
             raise Cancelled
 
     work = tmp_path / "work"
+    copy_model(TINY_BOXES, tmp_path / "m")  # boxes beside an older answer
     with pytest.raises(Cancelled):
         train(drawn_recipe, drawn_set, tmp_path / "m", stop_in_second_epoch, work)
     assert len((work / "log.csv").read_text().splitlines()) == 2
     train(drawn_recipe, drawn_set, tmp_path / "m", quiet, work)
     assert [line.split(",")[0] for line in (work / "log.csv").read_text().splitlines()] == ["epoch", "1", "2"]
+    # The boxes are still there, with their figures; in the patients of the new answer they were not measured.
+    before, after = read_card(TINY_BOXES), read_card(tmp_path / "m")
+    assert after.places == before.places
+    assert after.places is not None
+    assert not after.places.fit_in(after.default_population)
+    assert evaluation(after)["places"] == evaluation(before)["places"]
+    assert read_verified(after, "boxes.tflite") == read_verified(before, "boxes.tflite")
+    assert read_verified(after, "model.tflite") != read_verified(before, "model.tflite")
 
 
 def test_films_of_ones_own_without_patients_or_split(drawn_set: Path, drawn_recipe: Path, tmp_path: Path) -> None:

@@ -128,6 +128,16 @@ def test_the_readers_box_is_not_grey_where_the_models_are() -> None:
     assert model[1] == "#9EA4A9"
 
 
+def test_a_likely_box_beside_an_answer_that_sees_nothing_is_a_doubt(population: str) -> None:
+    clear = find(synthetic_film(4, 0.0), read_card(TINY_BOXES), population)
+    assert clear.prediction.decision == "normal"
+    with_box = [replace(clear, prediction=replace(clear.prediction, regions=(box,))) for box in (SURE, UNSURE)]
+    said = [findings.disagreement(one) for one in with_box]
+    assert ("likelier a lesion than not" in said[0]) is clear.fit_for_use
+    assert said[1] == ""
+    assert findings.disagreement(boxed(population)) == ""
+
+
 def test_boxes_are_removed_one_by_one_and_come_back() -> None:
     found = boxed()
     one = correct(found, {"lesion": without(found, SURE)})
