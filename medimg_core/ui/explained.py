@@ -46,7 +46,7 @@ class Outlined:
     @property
     def title(self) -> str:
         """Its line there."""
-        return f"{self.structure.title}, outline"
+        return f"{naming.lower(self.structure.title)}, outline"
 
     @property
     def here(self) -> bool:

@@ -86,6 +86,11 @@ def test_weights_for_other_outputs_are_refused(tiny_model: ModelCard, inputs: np
         LiteRTRuntime(tiny_model).cam_gradient(inputs[0], np.ones(2, np.float32))
 
 
+def test_a_file_without_a_signature_says_so(tiny_model: ModelCard, inputs: np.ndarray) -> None:
+    with pytest.raises(ModelUnavailable, match="exported without the signature places_gradient"):
+        LiteRTRuntime(tiny_model).places_gradient(inputs[0], np.ones((4, 4, 1), np.float32))
+
+
 def test_only_a_pooled_head_has_weights(tiny_model: ModelCard, tiny_baseline: ModelCard) -> None:
     head = LiteRTRuntime(tiny_model).head
     assert head is not None

@@ -91,6 +91,7 @@ def check_places_evaluation(card: ModelCard) -> None:
         for test_set in block["test_sets"].values():
             _check_boxes(test_set)
         return
+    _check_saliency(block.get("saliency", {}), {structure.id for structure in places.structures})
     for test_set in block["test_sets"].values():
         assert 0 <= test_set["refused"] <= test_set["n"]
         # A structure that nobody outlined in these films has no figures.
@@ -101,6 +102,18 @@ def check_places_evaluation(card: ModelCard) -> None:
         assert all(value is None or 0 <= value <= 1 for row in rows["dice"] for value in row)
         assert {len(row) for row in rows["dice"]} == {len(places.structures)}
         assert all(figures["unit"] in UNITS for figures in test_set["measurements"].values())
+
+
+def _check_saliency(measured: Mapping[str, Any], structures: set[str]) -> None:
+    """Maps of outlines: known methods and structures, changes of a Dice, a scale."""
+    _check_intervals(measured)
+    assert set(measured) <= {"split", "seg_gradcam", "seg_hirescam"}
+    for by_structure in (value for key, value in measured.items() if key != "split"):
+        assert set(by_structure) <= structures
+        for row in by_structure.values():
+            assert 0 < row["n"] <= row["outlined"]
+            assert row["scale"] > 0
+            assert all(0 <= row[name]["value"] <= 1 for name in ("moved", "random", "beside"))
 
 
 def _check_fitness(card: ModelCard, sets: Mapping[str, Any]) -> None:

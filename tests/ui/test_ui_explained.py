@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from test_ui_pages import dicom_film, start, text, upload, viewers
 
 from drawn_films import png
 from medimg_core.catalog import write_hashes
-from medimg_core.ui import tokens
+from medimg_core.ui import session, tokens
 from model_folder import MODELS, OUTLINES, TINY_OUTLINE, copy_model, synthetic_film
 
 BOTH = ["seg_gradcam", "seg_hirescam"]
@@ -44,8 +45,8 @@ def test_a_model_that_only_outlines_has_maps(monkeypatch: pytest.MonkeyPatch) ->
     app = start(monkeypatch, OUTLINES)
     shown = explained(app, film())
     assert shown["picker"]["options"] == [
-        ["outline tiny_outline lungs", "Lungs, outline"],
-        ["outline tiny_outline lesion", "Lesion, outline"],
+        ["outline tiny_outline lungs", "lungs, outline"],
+        ["outline tiny_outline lesion", "lesion, outline"],
     ]
     assert shown["picker"]["value"] == "outline tiny_outline lungs"
     assert (shown["slots"], sorted(shown["maps"]), shown["columns"]) == (BOTH, BOTH, 2)
@@ -111,7 +112,7 @@ def test_classes_and_structures_stand_in_one_list(monkeypatch: pytest.MonkeyPatc
     assert (back["picker"]["value"], len(back["slots"])) == ("normal", 6)
 
 
-def test_boxes_have_no_maps_and_a_place_must_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_place_must_be_told_and_the_map_stays_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     card = (copy_model(TINY_OUTLINE, tmp_path / "tiny_outline") / "card.toml").read_text(encoding="utf-8")
     (tmp_path / "tiny_outline/card.toml").write_text(card.replace("[places]", "[places]\nwindow_mm = 40.0"))
     write_hashes(tmp_path / "tiny_outline")
@@ -119,3 +120,13 @@ def test_boxes_have_no_maps_and_a_place_must_be_told(monkeypatch: pytest.MonkeyP
     upload(app, film())
     app.switch_page("pages/explainability.py").run()
     assert "Draw a box round what should be outlined first, on the page Diagnosis." in text(app)
+    app.session_state[session._CASE] = replace(app.session_state[session._CASE], boxes={0: (60.0, 40.0, 100.0, 80.0)})
+    shown = viewers(app.run())[0]
+    assert sorted(shown["maps"]) == BOTH
+    served = tokens.find(shown["maps"]["seg_gradcam"]["url"].rsplit("/", 1)[1])
+    assert served
+    content = served.make({})
+    values = np.frombuffer(content[8:], "<f4").reshape(np.frombuffer(content[:8], "<i4"))
+    assert values.shape == (180, 220)  # on the film's own grid: the square covers a part of it
+    assert values[10:110, 30:130].any()
+    assert not values[115:].any()
