@@ -79,6 +79,7 @@ def _measured(clip: Clip, frames: Sequence[_Frame | None]) -> Json:
     return {
         "population": clip.chosen[0].population.id,
         "fit_for_use": clip.chosen[0].fit_for_use,
+        "places_fit_for_use": clip.chosen[0].fit_for_use,
         "measurements": [measurement_json(m) for m in clip.measurements],
         "frames": {name: {"file": one.file, "index": one.index} for name, one in opened.items()},
     }

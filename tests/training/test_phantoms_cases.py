@@ -23,6 +23,7 @@ FOLDER = models_folder() / "demo_cases"
 SETS = {
     "head_ct": ("brain_ct_haemorrhage",),
     "brain_mr_t1c": ("brain_tumour_type",),
+    "brain_mr_sequences": ("brain_tumour_outline",),
     "bone_film": ("bone_fracture",),
     "fundus": ("fundus_retinopathy", "fundus_glaucoma"),
     "lung_ct": ("lung_ct_cancer", "lung_nodule"),
@@ -120,10 +121,10 @@ def test_no_drawn_picture_is_a_near_duplicate_of_a_picture_of_its_set(shared: Pa
 
 
 def squashed(pixels: np.ndarray) -> np.ndarray:
-    """A 48 x 48 thumbnail as a unit vector: products are correlations."""
+    """A 48 x 48 thumbnail as a unit vector: products are correlations; one without contrast is like none."""
     small = cv2.resize(np.asarray(pixels, np.float32), (48, 48), interpolation=cv2.INTER_AREA).ravel()
     small -= small.mean()
-    return small / np.linalg.norm(small)
+    return small / max(float(np.linalg.norm(small)), 1e-9)
 
 
 def difference_hash(pixels: np.ndarray) -> np.ndarray:
