@@ -94,7 +94,6 @@ def _object(found: SeriesDiagnosis, slices: Sequence[tuple[str, int | None]]) ->
         "interval": None if spread is None else {"value": spread.value, "low": spread.low, "high": spread.high},
         "population": said.population,
         "fit_for_use": None if said.refused else found.state != "unfit",
-        "places_fit_for_use": None,
         "places_fit_for_use": None,  # nothing is outlined in a series as a whole
         "gate": {"passed": not said.refused, "kind": "series", "reasons": list(found.notes)},
         "slices": [
