@@ -147,6 +147,9 @@ def test_window_opacity_and_method_ask_nothing_of_the_server(open_page) -> None:
     ready(page, 2)
     upload(page, dicom_film(3, 0.4))
     diagnose(page)
+    # The last thing that comes by itself: until then its line asks the server whether it is there.
+    expect(page.locator(".st-key-steadiness")).to_contain_text("Small changes")
+    ready(page)
     asked, drawn = len(sent), [canvas(page)]
 
     def changed() -> None:

@@ -215,7 +215,7 @@ def test_an_image_on_its_way_says_so(bench: Bench, tokens: Tokens) -> None:
     bench.page.clock.run_for(250)
     expect(bench.corner(2)).to_contain_text("image 3 of 4")
     expect(note).to_be_hidden()
-    bench.page.clock.run_for(100)
+    bench.page.clock.run_for(350)  # the wait begins with a frame of the page, somewhere in the first 250
     expect(note).to_have_text("Loading image 3")
     bench.page.clock.resume()
     bench.release()
