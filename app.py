@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from medimg_core.ui.page import dress
+from medimg_core.ui.page import dress, navigated
 from medimg_core.ui.routes import routes
 from medimg_core.ui.startup import lifespan
 
@@ -18,15 +18,14 @@ PAGES = Path(__file__).parent / "pages"
 def main() -> None:
     """One run of a session: the look, then the page."""
     dress()
-    st.navigation(
+    navigated(
         [
             st.Page(PAGES / "upload.py", title="Upload", url_path="upload", default=True),
             st.Page(PAGES / "diagnosis.py", title="Diagnosis", url_path="diagnosis"),
             st.Page(PAGES / "explainability.py", title="Explainability", url_path="explainability"),
             st.Page(PAGES / "model_comparison.py", title="Model comparison", url_path="model_comparison"),
             st.Page(PAGES / "model_cards.py", title="Model cards", url_path="model_cards"),
-        ],
-        position="top",
+        ]
     ).run()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from medimg_core.types import Failure
 from medimg_core.ui import session, words
@@ -43,6 +45,21 @@ def dress() -> None:
     with st.container(key="once"):
         paths = str(["", *_PAGES])
         st.html(_DARK_FIRST.replace("PATHS", paths), unsafe_allow_javascript=True)
+
+
+def navigated(pages: Sequence[Any]) -> Any:
+    """The page of a run among all pages (`st.Page`); draws the bar that leads to them.
+
+    Streamlit keeps the asked page once a session. A run that is about to end (a fragment that asks for a rerun) may
+    write its own there before the run that a click on another page began has read it: the click would be lost.
+    """
+    run = get_script_run_ctx()
+    asked = run.page_script_hash if run is not None else ""  # of this run alone; a URL names its page otherwise
+    found = st.navigation(pages, position="top")
+    while found._script_hash != asked and any(one._script_hash == asked for one in pages):
+        run.pages_manager.set_script_intent(asked, "")
+        found = st.navigation(pages, position="top")
+    return found
 
 
 @contextmanager
