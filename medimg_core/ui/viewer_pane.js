@@ -275,7 +275,8 @@ class Pane {
   coming() {
     const { image, stack, view, viewer } = this;
     if (!image || this.stored) {
-      this.since = null;
+      clearTimeout(this.timer);
+      this.timer = this.since = null;
       return "";
     }
     this.since ??= performance.now();
