@@ -88,6 +88,8 @@ class PlacesCard:
         window_mm: side of the square round a box that it looks at; 0 looks at the whole image.
         exclusive: a pixel belongs to one structure at most.
         mirror: the mirrored image is looked at too, and both looks are averaged.
+        pixelwise: the structures are many small ones: the mean over all stands for them, not the first one's figure,
+            and their probabilities are judged by pixel as well (area under precision and recall).
         answer_weight: of boxes, weight of the logit of the answer's probability in the score of each.
         trust, suppress, vote: how boxes are read, chosen on val; see `inference.boxes.BoxRule`.
         errors: measurement -> `bias`, `sd`, `relative`: its error on val.
@@ -104,6 +106,7 @@ class PlacesCard:
     window_mm: float = 0.0
     exclusive: bool = False
     mirror: bool = False
+    pixelwise: bool = False
     answer_weight: float = 0.0
     trust: float = 0.5
     suppress: float = 0.3

@@ -70,28 +70,30 @@ def average_surface_distance(truth: ArrayLike, found: ArrayLike, spacing: Sequen
 def dice_per_patient(
     intersections: ArrayLike, sizes: ArrayLike, groups: ArrayLike | None = None, draws: int = 2000, seed: int = 0
 ) -> Interval:
-    """Mean over patients of the Dice coefficient over all pixels of a patient's slices.
+    """Mean over patients of the Dice coefficient over all pixels of a patient's slices; of several structures the
+    mean of theirs.
 
     That is the Dice of the volume, not the mean of the slices': empty slices, of which each counts 1 in `dice`, add
     nothing here. A patient without a pixel in either mask counts 1. The interval is the percentile bootstrap of the
     patients (`share_interval`).
 
     Args:
-        intersections: pixels in both masks of each slice, `[n]`.
-        sizes: pixels of the truth plus pixels found, `[n]`.
+        intersections: pixels in both masks of each slice, `[n]`, or `[n, k]` of k structures.
+        sizes: pixels of the truth plus pixels found, as many.
         groups: patient of each slice, `[n]`; every slice its own patient when None.
 
     Returns:
         An interval whose `n` is the number of patients.
     """
     shared, total = np.asarray(intersections, np.float64), np.asarray(sizes, np.float64)
-    if shared.shape != total.shape or shared.ndim != 1 or shared.size == 0:
-        raise ValueError("intersections and sizes must be vectors of one length")
+    if shared.shape != total.shape or shared.ndim not in (1, 2) or shared.size == 0:
+        raise ValueError("intersections and sizes must be vectors of one length, or tables of one shape")
     if not ((shared >= 0) & (2 * shared <= total) & np.isfinite(total)).all():
         raise ValueError("two masks share between none and all of their pixels")
-    index = group_index(shared.size, groups)
-    above, below = 2 * np.bincount(index, shared), np.bincount(index, total)
-    values: Floats = np.where(below > 0, above / np.where(below > 0, below, 1.0), 1.0)
+    index = group_index(len(shared), groups)
+    above, below = (np.stack([np.bincount(index, k) for k in x.reshape(len(x), -1).T]) for x in (2 * shared, total))
+    each: Floats = np.where(below > 0, above / np.where(below > 0, below, 1.0), 1.0)
+    values = each.mean(axis=0)
     drawn = bootstrap(lambda w: np.asarray(w @ values / w.sum(axis=1), np.float64), values.size, None, draws, seed)
     return share_interval(float(values.mean()), drawn, values.size, values.size)
 

@@ -17,7 +17,7 @@ from medimg_core.inference.boxes import every_box
 from medimg_core.inference.measures import ErrorFit, ejection_fraction
 from medimg_core.inference.places import measured as measure_regions
 from medimg_core.metrics import ImageBoxes
-from medimg_core.training.outlines.measure import agree
+from medimg_core.training.outlines.measure import agree, histograms
 from medimg_core.types import Image, MaskArray, Region
 from medimg_core.workflows.answers import READERS, ahead
 from medimg_core.workflows.evaluate import Progress, Run, line_of, summarise
@@ -31,6 +31,7 @@ from medimg_core.workflows.places_figures import (
     box_figures,
     counts,
     film_pairs,
+    mean_dice,
     measured,
     outline_figures,
     outlined,
@@ -52,6 +53,8 @@ class PlacesRun:
         run: of the model's answer; None where it gives none.
         films: in the order of the rows.
         structures: structure -> its figures; of boxes the one structure.
+        together: the figures that stand for the model: those of the first structure, or the mean over all
+            (`PlacesCard.pixelwise`).
         found: structure -> what was missed and made up; empty of boxes.
         measurements: by name.
         no_truth: reason -> films that stand in no figure because their truth cannot be used.
@@ -61,6 +64,7 @@ class PlacesRun:
     run: Run | None
     films: tuple[Film, ...]
     structures: Mapping[str, Both]
+    together: Both
     found: Mapping[str, Counts]
     measurements: Mapping[str, Measured]
     no_truth: Mapping[str, int]
@@ -159,14 +163,23 @@ def judge(
             measured={m.name: m for m in answer.prediction.measurements},
         )
     try:
-        film, no_truth = compared(film, regions, image, card.places), ""
+        film, no_truth = compared(film, answer, regions, image, card.places), ""
     except MedImgError as error:
         no_truth = error.cause
     return _Seen(film, line, image, regions, no_truth)
 
 
-def compared(film: Film, regions: Sequence[Region], image: Image | None, places: PlacesCard) -> Film:
+def compared(
+    film: Film,
+    answer: Answer | MedImgError,
+    regions: Sequence[Region],
+    image: Image | None,
+    places: PlacesCard,
+) -> Film:
     """A film with its truth.
+
+    Args:
+        answer: what the model said; counts where the card asks for figures by pixel.
 
     Raises:
         UnreadableImage, BadTable: mask or boxes cannot be used.
@@ -182,6 +195,7 @@ def compared(film: Film, regions: Sequence[Region], image: Image | None, places:
         film,
         agreement={name: agree(mask, by_label.get(name), empty) for name, mask in truth.items()},
         true=_true_measures(film.row, truth, image, places),
+        pixels=histograms(answer.forward, answer.geometry, truth, places) if isinstance(answer, Answer) else {},
     )
 
 
@@ -270,6 +284,7 @@ def _summary(
         run=run,
         films=tuple(films),
         structures=structures,
+        together=twice(partial(_mean_dice, films, names)) if places.pixelwise else next(iter(structures.values()), {}),
         found={name: counts(films, name) for name in names},
         measurements={name: figure for name, figure in told.items() if figure is not None},
         no_truth=no_truth,
@@ -278,6 +293,10 @@ def _summary(
 
 def _outline(films: Sequence[Film], name: str, wrong: bool) -> Figures:
     return outline_figures(films, name, wrong=wrong)
+
+
+def _mean_dice(films: Sequence[Film], names: Sequence[str], wrong: bool) -> Figures:
+    return mean_dice(films, names, wrong=wrong)
 
 
 def _truth_of(films: Sequence[Film], name: str) -> str:

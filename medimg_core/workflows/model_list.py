@@ -23,8 +23,9 @@ def describe(card: ModelCard) -> dict[str, Any]:
     """Name, task, modality, classes, structures, input, headline figure with interval, and where it is fit for use.
 
     The headline (`HEADLINES`) is that of the test set of the card's default population; of a model that only outlines
-    it is the Dice of its first structure. A model that answers and outlines has that figure under `places`, with where
-    its outlines or boxes are fit for use: `fit_for_use` beside it is that of the answer.
+    it is the Dice of its first structure, or the mean of all (`PlacesCard.pixelwise`). A model that answers and
+    outlines has that figure under `places`, with where its outlines or boxes are fit for use: `fit_for_use` beside it
+    is that of the answer.
     """
     home = card.population(chosen=card.default_population)[0].test_set if card.populations else ""
     places = None if card.places is None else _places(card, home)

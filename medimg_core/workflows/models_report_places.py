@@ -18,7 +18,7 @@ from medimg_core.training.boxes.data import BoxRecord
 from medimg_core.training.boxes.measure import boxes_set
 from medimg_core.training.outlines import ejection
 from medimg_core.training.outlines.data import OutlineRecord
-from medimg_core.training.outlines.measure import OutlineAnswer, agree, outlines_set
+from medimg_core.training.outlines.measure import OutlineAnswer, agree, histograms, outlines_set
 from medimg_core.types import Interval, Region
 from medimg_core.workflows.answers import ahead
 from medimg_core.workflows.manifest import Row, read_manifest
@@ -26,7 +26,7 @@ from medimg_core.workflows.places_truth import Slices, true_boxes, true_masks
 
 THREADS = 2
 
-_STRUCTURE = ("dice", "dice_per_image", "iou")
+_STRUCTURE = ("dice", "dice_per_image", "iou", "auprc")
 _MEASURED = ("mae", "bias", "lower_limit", "upper_limit")
 
 _CHANCES = ("brier", "ece")
@@ -156,11 +156,16 @@ def _answer(card: ModelCard, slices: Slices, row: Row) -> OutlineAnswer:
         true={m.name: m for m in measured(drawn, image, card.places)},
         seconds=0.0,
         refused=not gate.check(image, card).passed,
+        histograms=histograms(found.forward, found.geometry, truth, card.places),
     )
 
 
 def _compared(card: ModelCard, name: str, stated: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Found]:
-    headline = ("" if card.answers else next(iter(stated["structures"]), ""), "dice")
+    mean = card.places is not None and card.places.pixelwise
+    if mean:
+        was, is_ = (_interval(side["metrics"]["dice"], side["n"]) for side in (stated, now))
+        yield Found(name, "dice", was, is_, not card.answers)
+    headline = ("" if card.answers or mean else next(iter(stated["structures"]), ""), "dice")
     for structure, figures in stated["structures"].items():
         again = now["structures"][structure]
         for figure in _STRUCTURE:

@@ -12,7 +12,7 @@ from medimg_core import metrics
 from medimg_core.catalog import PlacesCard
 from medimg_core.metrics import ImageBoxes
 from medimg_core.training.boxes.measure import figures_of
-from medimg_core.training.outlines.measure import Agreement
+from medimg_core.training.outlines.measure import Agreement, auprc
 from medimg_core.types import Interval, Measurement, Region
 from medimg_core.workflows.manifest import Row
 from medimg_core.workflows.predictions import Status
@@ -30,6 +30,7 @@ class Film:
             without an answer nothing was found.
         measured, true: measurement -> as the model measured it; its truth and the unit of that.
         boxes: true and found boxes; None where the model outlines.
+        pixels: structure -> `metrics.pixel_histogram`, where the card asks for figures by pixel and there is an answer.
     """
 
     row: Row
@@ -40,6 +41,7 @@ class Film:
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     true: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     boxes: ImageBoxes | None = None
+    pixels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class Counts:
 
 def outline_figures(films: Sequence[Film], structure: str, *, wrong: bool) -> Figures:
     """`dice` (mean over patients of the Dice of all their pixels), and over the images that show the structure the
-    means `dice_per_image` and `iou` and the median `hd95` (in mm, or px; none where half of them were missed).
+    means `dice_per_image` and `iou` and the median `hd95` (in mm, or px; none where half of them were missed); with
+    `Film.pixels` the area `auprc` over all pixels of the films with an answer.
 
     Args:
         wrong: a film without an answer counts as one of which nothing was found, or as a false find where there was
@@ -109,7 +112,27 @@ def outline_figures(films: Sequence[Film], structure: str, *, wrong: bool) -> Fi
         distance = metrics.median_interval([r.hd95 for r in seen], who[there])
         if distance is not None:
             found["hd95"] = distance
+    counted = [film for film in known if structure in film.pixels and not wrong]
+    area = auprc([film.pixels[structure] for film in counted], np.array([film.row.patient for film in counted]))
+    if area is not None:
+        found["auprc"] = area
     return found
+
+
+def mean_dice(films: Sequence[Film], structures: Sequence[str], *, wrong: bool) -> Figures:
+    """`dice` of several structures together, the mean of theirs, over the films in which all were outlined; see
+    `outline_figures` for `wrong`.
+    """
+    known = [f for f in films if f.agreement.keys() >= set(structures) and (wrong or f.status == "ok")]
+    if not known:
+        return {}
+    rows = [[film.agreement[name] for name in structures] for film in known]
+    both, true, found = (
+        np.array([[getattr(r, side) for r in row] for row in rows]) for side in ("both", "true", "found")
+    )
+    spoiled = np.array([[film.status != "ok"] for film in known]) & (true == 0)
+    sizes = true + found + spoiled
+    return {"dice": metrics.dice_per_patient(both, sizes, [film.row.patient for film in known])}
 
 
 def counts(films: Sequence[Film], structure: str) -> Counts:

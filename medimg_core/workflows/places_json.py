@@ -21,6 +21,7 @@ TITLES = {
     "dice_per_image": "Dice, mean of images",
     "iou": "IoU, mean of images",
     "hd95": "HD95, median of images",
+    "auprc": "area under precision and recall, all pixels",
     "ap50": "AP50",
     "ap_centre": "AP, centre inside",
 }
@@ -37,7 +38,8 @@ _MEASURED = {
 def as_json(found: PlacesRun, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What `metrics.json` holds: that of the answer where the model gives one, and the figures of places.
 
-    `metrics` has the figures of the first structure under their plain names, those of each as `<figure>_<structure>`;
+    `metrics` has the figures that stand for the model under their plain names, those of each structure as
+    `<figure>_<structure>`;
     `mae` is that of the first measurement. Every figure stands twice, as in `evaluate.as_json`.
     """
     card = found.card
@@ -71,10 +73,8 @@ def as_json(found: PlacesRun, facts: Mapping[str, Any] | None = None) -> dict[st
 
 
 def _metrics(found: PlacesRun) -> dict[str, Any]:
-    metrics: dict[str, Any] = {}
-    for number, (name, figures) in enumerate(found.structures.items()):
-        if number == 0:
-            metrics |= {key: _twice(both) for key, both in figures.items()}
+    metrics: dict[str, Any] = {key: _twice(both) for key, both in found.together.items()}
+    for name, figures in found.structures.items():
         metrics |= {f"{key}_{name}": _twice(both) for key, both in figures.items()}
     for number, (name, said) in enumerate(found.measurements.items()):
         both = _twice((said.left_out.get("mae"), said.wrong.get("mae")))

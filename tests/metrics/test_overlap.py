@@ -117,6 +117,15 @@ def test_dice_per_patient_is_that_of_the_volume() -> None:
     assert (found.low, found.high) == pytest.approx((single.low, single.high), abs=1e-12)
 
 
+def test_dice_per_patient_of_several_structures_is_their_mean() -> None:
+    both, sizes = np.array([[1, 0], [4, 0], [3, 5]]), np.array([[10, 4], [10, 0], [6, 20]])
+    found = dice_per_patient(both, sizes, ["a", "a", "b"])
+    assert found.value == pytest.approx(((2 * 5 / 20 + 0) / 2 + (1 + 0.5) / 2) / 2, abs=1e-12)
+    values = [0.25, 0.75]
+    single = mean_interval(values, share=True)
+    assert (found.n, found.low, found.high) == (2, pytest.approx(single.low), pytest.approx(single.high))
+
+
 def test_dice_per_patient_of_nothing_and_of_one_patient() -> None:
     assert dice_per_patient([0, 0], [0, 0], ["a", "b"]).value == 1.0
     assert dice_per_patient([0, 5], [0, 20], ["a", "a"]).value == 0.5

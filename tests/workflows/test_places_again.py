@@ -76,6 +76,36 @@ def test_models_report_measures_outlines_anew(models: Path, tmp_path: Path, caps
     assert "lacks 1 of the films" in capsys.readouterr().err
 
 
+def test_many_small_structures_are_headed_by_their_mean_and_judged_by_pixel(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = models / "tiny_outline" / "card.toml"
+    card.write_text(card.read_text().replace("[places]\n", "[places]\npixelwise = true\n"))
+    write_hashes(card.parent)
+    manifest = outlined_films(tmp_path / "data" / "films")
+    said = evaluated(manifest, tmp_path / "out")
+    each = said["structures"]
+    both = [each[name]["dice"]["value"] for name in ("lungs", "lesion")]
+    assert said["metrics"]["dice"]["value"] == pytest.approx(sum(both) / 2)
+    assert both[0] != pytest.approx(both[1], abs=1e-3)
+    assert plain(said["metrics"]["auprc_lesion"]) == plain(each["lesion"]["auprc"])
+    assert each["lungs"]["auprc"]["value"] > 0.99  # the tiny network knows its drawn fields by heart
+    assert each["lesion"]["auprc"]["refused_wrong"] is None
+    figures = {name: {key: plain(row[key]) for key in ("dice", "auprc")} for name, row in each.items()}
+    counted = {"title": "Films", "data_set": "films", "split": "test", "n": 6, "refused": 0, "measurements": {}}
+    stated = counted | {"structures": figures, "metrics": {"dice": plain(said["metrics"]["dice"])}}
+    stated |= {"predictions": {"id": [f"f{i}" for i in range(6)]}}
+    content = json.loads((TINY_OUTLINE / "evaluation.json").read_text()) | {"places": {"test_sets": {"drawn": stated}}}
+    (card.parent / "evaluation.json").write_text(json.dumps(content))
+    write_hashes(card.parent)
+    capsys.readouterr()
+    assert report(["--data", str(tmp_path / "data"), "--model", "tiny_outline"]) == 0
+    told = capsys.readouterr().out
+    assert "6 figures, 0 differ" in told
+    assert "lungs: dice" not in told.split("Headlines")[1]
+    assert "dice" in told.split("Headlines")[1]
+
+
 def test_two_outline_models_are_compared_patient_by_patient(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

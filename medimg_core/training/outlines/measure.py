@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from medimg_core import metrics
 from medimg_core.catalog import ModelCard, PlacesCard
+from medimg_core.imaging import Geometry
 from medimg_core.inference import gate
 from medimg_core.inference.measures import ErrorFit
-from medimg_core.inference.places import Places, look, measured, sigmoid
+from medimg_core.inference.places import look, measured, sigmoid
+from medimg_core.inference.runtime import Forward
 from medimg_core.training.data import Progress
 from medimg_core.training.outlines.data import OutlineRecord, read_mask, structures_of
 from medimg_core.training.outlines.recipe import OutlineRecipe
@@ -48,7 +50,7 @@ class Agreement:
 class OutlineAnswer:
     """What the network made of one film; `agreement` holds the structures that were outlined in truth.
 
-    `histograms` (`metrics.pixel_histogram`) are there where the recipe asks for figures by pixel.
+    `histograms` (`metrics.pixel_histogram`) are there where the card asks for figures by pixel.
     """
 
     record: OutlineRecord
@@ -102,14 +104,17 @@ def _answer(
         {m.name: m for m in measured(drawn, image, card.places)},
         seconds,
         final and not gate.check(image, card).passed,
-        _histograms(found, truth, card.places) if recipe.card.get("pixelwise") else {},
+        histograms(found.forward, found.geometry, truth, card.places),
     )
 
 
-def _histograms(found: Places, truth: Mapping[str, MaskArray], places: PlacesCard) -> dict[str, NDArray[np.int64]]:
-    """Pixels by probability, with and without each structure."""
-    assert found.forward.places is not None
-    raised = [found.geometry.raise_map(found.forward.places[..., k]) for k in range(len(places.outputs))]
+def histograms(
+    forward: Forward | None, geometry: Geometry | None, truth: Mapping[str, MaskArray], places: PlacesCard
+) -> dict[str, NDArray[np.int64]]:
+    """Pixels by probability, with and without each structure; empty where a card does not ask for figures by pixel."""
+    if not places.pixelwise or forward is None or forward.places is None or geometry is None:
+        return {}
+    raised = [geometry.raise_map(forward.places[..., k]) for k in range(len(places.outputs))]
     return {
         s.id: metrics.pixel_histogram(truth[s.id], sigmoid(chance))
         for s, chance in zip(places.outputs, raised, strict=True)
@@ -152,6 +157,22 @@ def fit_quality(answers: Sequence[OutlineAnswer], name: str) -> tuple[float, flo
     return round(float(offset), 5), round(float(slope), 5)
 
 
+def fit_thresholds(answers: Sequence[OutlineAnswer]) -> dict[str, float]:
+    """Structure -> the probability with the highest Dice over all pixels of val; empty without figures by pixel."""
+    return {
+        name: _best_threshold(np.sum([a.histograms[name] for a in answers], axis=0))
+        for name in (answers[0].histograms if answers else ())
+    }
+
+
+def _best_threshold(histogram: NDArray[np.int64]) -> float:
+    """Of a histogram of `metrics.pixel_histogram`, `[2, levels]`; between two levels, and at least one of them up."""
+    above = np.cumsum(histogram[:, ::-1], axis=1)[:, ::-1]
+    dice = 2 * above[1] / np.maximum(above.sum(axis=0) + histogram[1].sum(), 1)
+    level = 1 + int(np.argmax(dice[1:]))
+    return round((level - 0.5) / (len(dice) - 1), 4)
+
+
 def fit_errors(answers: Sequence[OutlineAnswer]) -> dict[str, dict[str, float | bool]]:
     """Measurement -> its error on val against the same measure of the true outlines."""
     fits: dict[str, dict[str, float | bool]] = {}
@@ -172,7 +193,6 @@ def outlines_set(title: str, answers: Sequence[OutlineAnswer], places: PlacesCar
     patients = np.array([a.record.patient for a in answers])
     names = [s.id for s in places.structures if any(s.id in a.agreement for a in answers)]
     structures = {name: _structure(answers, patients, name) for name in names}
-    headline = next(iter(structures.values()))
     return {
         "title": title,
         "data_set": answers[0].record.set,
@@ -180,7 +200,7 @@ def outlines_set(title: str, answers: Sequence[OutlineAnswer], places: PlacesCar
         "n": len(answers),
         "patients": len(set(patients)),
         "refused": sum(a.refused for a in answers),
-        "metrics": {"dice": headline["dice"]},
+        "metrics": {"dice": _mean_dice(answers, patients, names) if places.pixelwise else structures[names[0]]["dice"]},
         "structures": structures,
         "measurements": _measurements(answers, patients),
         "predictions": {
@@ -189,6 +209,15 @@ def outlines_set(title: str, answers: Sequence[OutlineAnswer], places: PlacesCar
             "dice": [[_rounded(a.agreement.get(s.id)) for s in places.structures] for a in answers],
         },
     }
+
+
+def _mean_dice(
+    answers: Sequence[OutlineAnswer], patients: NDArray[np.str_], names: Sequence[str]
+) -> dict[str, float] | None:
+    """The mean over structures, all of which every film has to have been outlined for."""
+    both = np.array([[a.agreement[name].both for name in names] for a in answers])
+    sizes = np.array([[a.agreement[name].true + a.agreement[name].found for name in names] for a in answers])
+    return as_json(metrics.dice_per_patient(both, sizes, patients))
 
 
 def _rounded(row: Agreement | None) -> float | None:
@@ -215,14 +244,14 @@ def _structure(answers: Sequence[OutlineAnswer], patients: NDArray[np.str_], nam
         "missed": int(sum(row.found == 0 for row in rows if row.true)),
         "false": int(sum(row.found > 0 for row in rows if not row.true)),
         "empty": int((~there).sum()),
-        "auprc": _auprc([a.histograms[name] for a in answers if name in a.histograms], who),
+        "auprc": as_json(auprc([a.histograms[name] for a in answers if name in a.histograms], who)),
         "quality_mae": round(float(np.mean([abs(a - b) for a, b in scored])), 4) if scored else None,
     }
 
 
-def _auprc(histograms: Sequence[NDArray[np.int64]], who: NDArray[np.str_]) -> dict[str, float] | None:
-    """Area under the precision-recall curve over all pixels; None where it was not counted."""
-    return as_json(metrics.pixel_pr(np.stack(histograms), who).pooled) if histograms else None
+def auprc(counted: Sequence[NDArray[np.int64]], who: NDArray[np.str_]) -> Interval | None:
+    """Area under the precision-recall curve over all pixels of these histograms; None without a pixel of truth."""
+    return metrics.pixel_pr(np.stack(counted), who).pooled if any(each[1].any() for each in counted) else None
 
 
 def _measurements(answers: Sequence[OutlineAnswer], patients: NDArray[np.str_]) -> dict[str, Any]:

@@ -101,10 +101,14 @@ def _measured(
 ) -> dict[str, Any]:
     """Fit on val (quality of outlines, then errors of measurements), measure on test, write the card."""
     heart = recipe.card.get("measure") == "heart"
-    fits: dict[str, Any] = {"quality": {}, "errors": {}, "fit_for_use": {}}
+    fits: dict[str, Any] = {"thresholds": {}, "quality": {}, "errors": {}, "fit_for_use": {}}
     populations = [_unfitted(rule, recipe) for rule in recipe.card["populations"]]
     write_outline_card(folder, recipe, populations, fits)
     val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
+    if recipe.card.get("pixelwise"):
+        fits["thresholds"] = measure.fit_thresholds(val)
+        write_outline_card(folder, recipe, populations, fits)
+        val = measure.ask(read_card(folder), split_of(records, "val"), recipe, progress)
     fits["quality"] = {s["id"]: measure.fit_quality(val, s["id"]) for s in recipe.card["structures"]}
     # Asked once more, because what the fitted quality doubts is shown to a reader but not measured.
     write_outline_card(folder, recipe, populations, fits)
@@ -247,7 +251,7 @@ def write_outline_card(
 ) -> None:
     """Write `card.toml`, or the table `places` of the card that is there."""
     truth = {rule.id: _truth(rule) for rule in recipe.structures}
-    structures = [_structure(rule, fits["quality"], truth.get(rule["id"], {})) for rule in recipe.card["structures"]]
+    structures = [_structure(rule, fits, truth.get(rule["id"], {})) for rule in recipe.card["structures"]]
     table: dict[str, Any] = {
         "kind": "outline",
         "network": stem(recipe),
@@ -256,6 +260,7 @@ def write_outline_card(
         "window_mm": recipe.window_mm,
         "exclusive": recipe.card.get("exclusive", False),
         "mirror": recipe.card.get("mirror", False),
+        "pixelwise": recipe.card.get("pixelwise", False),
         "structures": structures,
         "errors": fits["errors"],
         "fit_for_use": fits["fit_for_use"],
@@ -293,10 +298,10 @@ def write_outline_card(
     write_hashes(folder)
 
 
-def _structure(
-    rule: Mapping[str, Any], quality: Mapping[str, tuple[float, float]], truth: Mapping[str, Any]
-) -> dict[str, Any]:
-    table = {**rule, "quality": list(quality.get(rule["id"], (0.0, 1.0)))}
+def _structure(rule: Mapping[str, Any], fits: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, Any]:
+    table = {**rule, "quality": list(fits["quality"].get(rule["id"], (0.0, 1.0)))}
+    if rule["id"] in fits["thresholds"]:
+        table["threshold"] = fits["thresholds"][rule["id"]]
     return {**table, "truth": truth} if truth else table
 
 

@@ -21,7 +21,7 @@ from medimg_core.training.outlines.data import (
 )
 from medimg_core.training.outlines.loop import grid_dice
 from medimg_core.training.outlines.losses import pixel_cross_entropy, soft_dice
-from medimg_core.training.outlines.measure import OutlineAnswer, fit_errors
+from medimg_core.training.outlines.measure import OutlineAnswer, fit_errors, fit_thresholds
 from medimg_core.training.outlines.recipe import OutlineRecipe, StructureRule, read_outline_recipe
 from medimg_core.training.outlines.unet import build_outline
 from medimg_core.training.recipe import Augment
@@ -146,6 +146,17 @@ def test_errors_of_lengths_in_pixels_are_shares_so_that_they_hold_in_millimetres
     assert in_px == {"bias": pytest.approx(0.1), "sd": pytest.approx(0), "relative": True}
     in_mm = fit_errors([answer(*pair, "mm") for pair in pairs])["length"]
     assert (in_mm["bias"], in_mm["relative"]) == (pytest.approx(6.5), False)
+
+
+def test_thresholds_have_the_highest_dice_over_all_pixels_of_val(drawn: tuple[OutlineRecipe, Path]) -> None:
+    record = read_outlines(drawn[1], drawn[0])[0]
+    pixels = np.zeros((2, 2, 256), np.int64)
+    pixels[0, 0, :2], pixels[1, 0, 26], pixels[0, 0, 51] = 90, 4, 1  # outside
+    pixels[0, 1, 51], pixels[1, 1, 204], pixels[0, 1, 0] = 3, 2, 5  # inside
+    answers = [OutlineAnswer(record, np.zeros(0), {}, {}, {}, 0.0, False, {"lesion": each}) for each in pixels]
+    # Of 10 pixels inside, above 26 / 255 five are found and one beside them, Dice 10 / 16; else 10 / 20 and less.
+    assert fit_thresholds(answers) == {"lesion": pytest.approx(26.5 / 255, abs=1e-4)}
+    assert fit_thresholds([]) == {}
 
 
 def test_dice_on_the_grid_counts_half_covered_cells_as_inside(drawn: tuple[OutlineRecipe, Path]) -> None:
