@@ -41,6 +41,13 @@ def test_all_shipped_models_together_stay_below_150_mb() -> None:
     assert sum(file.stat().st_size for file in files) < 150 * 2**20
 
 
+def test_models_of_ct_name_the_window_of_their_training() -> None:
+    found = {card.name: card.input.window for card in list_models(SHIPPED) if card.modality == "CT"}
+    named = {name: (window.centre, window.width) for name, window in found.items() if window is not None}
+    assert named == {"lung_ct_cancer": (-600, 1500), "brain_ct_haemorrhage": (40, 80), "lung_nodule": (-400, 1600)}
+    assert len(named) == len(found)
+
+
 def other_logits(folder: Path) -> None:
     with np.load(folder / "golden.npz") as golden:
         arrays = dict(golden)
