@@ -27,7 +27,7 @@ def model_grid(
     # Grey levels of an exported picture are no Hounsfield units: a window was burned into them already.
     shown = to_display(image, spec.window if image.modality_units == "HU" else None)
     geometry = Geometry.fit(image.shape, (spec.height, spec.width), spec.fit)
-    if shown.ndim == 3 and (spec.channels == 1 or _is_grey(image)):
+    if shown.ndim == 3 and (spec.channels == 1 or is_grey(image)):
         shown = np.asarray(cv2.transform(shown, _RGB_TO_GREY), np.float32)
     if window is not None:
         geometry = Geometry.part(image.shape, (spec.height, spec.width), window)
@@ -91,7 +91,7 @@ def _reduced(shown: FloatArray, long_side: int | None) -> FloatArray:
     return np.asarray(cv2.resize(shown, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _is_grey(image: Image) -> bool:
+def is_grey(image: Image) -> bool:
     """True when an RGB picture holds a grey one: channels differ by at most 2 (what WebP and JPEG leave)."""
     step = max(1, int(np.sqrt(image.pixels.size / 300_000)))
     # A hundred times faster than max and min over an axis of three.

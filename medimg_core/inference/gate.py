@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from types import MappingProxyType
 
 from medimg_core.catalog import ModelCard, hashes, open_model
+from medimg_core.imaging.prepare import is_grey
 from medimg_core.imaging.quality import measure
 from medimg_core.inference.gate_network import Impression, impression, limits
 from medimg_core.inference.gate_rules import broken
@@ -42,6 +43,7 @@ _HEADLINES: Mapping[str, str] = {
     "quality": "Not analysed: this picture cannot be judged.",
     "unlike": "Not analysed: this is unlike every picture that the models here were made for.",
     "unsure": "Not analysed: it is not certain what this picture shows.",
+    "one_sequence": "Not analysed: this is one MR sequence, and three are needed.",
 }
 _NEXT_STEPS: Mapping[str, str] = {
     "chest_inverted": "Invert the film where it was exported, or load the DICOM file, and try again.",
@@ -57,7 +59,12 @@ _NEXT_STEPS: Mapping[str, str] = {
     "raw": "Load the file that is marked FOR PRESENTATION.",
     "photo": "Load the image itself as DICOM, or as it was exported from the archive, not a photograph of it.",
     "document": "Load the image itself as DICOM, or as it was exported from the archive, not a picture of the screen.",
+    "one_sequence": "Load the series before contrast, FLAIR and after contrast, or slices with the three as red, green "
+    "and blue.",
 }
+_SEQUENCES = "brain_mr_sequences"
+_BRAIN_MR = frozenset({_SEQUENCES, "brain_mr_t1c"})
+"""What the router takes a grey slice of the brain for, whatever its sequence."""
 _KEPT = 2048
 """Impressions kept, a few kilobytes each."""
 
@@ -100,7 +107,8 @@ def check(image: Image, card: ModelCard) -> GateVerdict:
     Returns:
         Refused with one or more reasons; or passed, where reasons mean doubt. `kind` is the kind that the router
         names, or `lateral`, `raw`, `blank`, `quality`, `unlike` (far from all known pictures), `unsure` (between two
-        kinds), `not_checked` (no router). `figures` holds what was measured.
+        kinds), `one_sequence` (grey where three sequences stand as colours), `not_checked` (no router). `figures` holds
+        what was measured.
 
     Raises:
         ModelUnavailable: the folder of the router is there but damaged.
@@ -121,12 +129,18 @@ def check(image: Image, card: ModelCard) -> GateVerdict:
     if seen is not None:
         figures |= {"share": seen.shares.get(wanted, 0.0), "distance": seen.distances.get(wanted, float("nan"))}
     verdict = replace(verdict, figures=MappingProxyType(figures))
+    if wanted == _SEQUENCES and image.photometric != "RGB" and (seen is None or seen.kind in _BRAIN_MR):
+        reason = "It is grey: one sequence, where the model compares three that stand as red, green and blue."
+        return replace(verdict, passed=False, reasons=(reason,), kind="one_sequence")
     if refusing:
         # The network may know what it is, where the grey levels only say that it cannot be used.
         known, reasons = (refusing[0].kind, ()) if verdict.passed else (verdict.kind, verdict.reasons)
         return replace(verdict, passed=False, reasons=(*reasons, *(rule.reason for rule in refusing)), kind=known)
     if not verdict.passed:
         return verdict
+    if wanted == _SEQUENCES and is_grey(image):
+        # Slices at the end of a volume show hardly anything; two patients of the test set have FLAIR alone.
+        doubts = (*doubts, "Its three colours are alike: one sequence stands for three, or the slice shows too little.")
     return replace(verdict, reasons=(*doubts, *(rule.reason for rule in doubting), *verdict.reasons))
 
 

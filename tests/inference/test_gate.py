@@ -187,6 +187,45 @@ def test_colour_refuses_whatever_the_network_says(sees, card: ModelCard) -> None
     assert verdict.reasons[0] == "The input check takes it for a photograph of the retina."
 
 
+def sequences(shares: dict[str, float]) -> Impression:
+    """An impression in which nothing but the kind is in question."""
+    rest = {name: 0.0 for name in (*KNOWN, *FOREIGN)}
+    return Impression({**rest, **shares}, {kind: 1.0 for kind in KNOWN}, GOOD)
+
+
+def test_one_sequence_is_refused_where_three_are_needed(sees, card: ModelCard) -> None:  # type: ignore[no-untyped-def]
+    three = replace(card, takes=("brain_mr_sequences",))
+    grey = synthetic_film(modality="MR")
+    for named in ("brain_mr_sequences", "brain_mr_t1c"):
+        sees(sequences({named: 0.99}))
+        gate._seen.clear()
+        verdict = gate.check(grey, three)
+        assert (verdict.passed, verdict.kind) == (False, "one_sequence")
+        assert verdict.reasons == (
+            "It is grey: one sequence, where the model compares three that stand as red, green and blue.",
+        )
+    assert gate.headline(verdict, three) == "Not analysed: this is one MR sequence, and three are needed."
+    assert gate.next_step(verdict, three).startswith("Load the series before contrast, FLAIR and after contrast, or")
+    sees(sequences({"chest_frontal": 0.99}))
+    gate._seen.clear()
+    assert gate.check(grey, three).kind == "chest_frontal"  # no MR at all: that is said instead
+    unchecked = gate.check(grey, replace(three, gate=None))
+    assert (unchecked.passed, unchecked.kind) == (False, "one_sequence")
+
+
+def test_one_sequence_in_three_colours_is_a_doubt(sees, card: ModelCard) -> None:  # type: ignore[no-untyped-def]
+    three = replace(card, takes=("brain_mr_sequences",))
+    grey = np.asarray(synthetic_film().pixels, np.uint8)
+    sees(sequences({"brain_mr_sequences": 0.99}))
+    verdict = gate.check(Image(np.repeat(grey[..., None], 3, axis=2), "RGB", digest=""), three)
+    assert verdict.passed
+    assert verdict.reasons == (
+        "Its three colours are alike: one sequence stands for three, or the slice shows too little.",
+    )
+    other = np.stack([grey, np.roll(grey, 40, axis=1), grey], axis=2)
+    assert gate.check(Image(other, "RGB", digest=""), three).reasons == ()
+
+
 @pytest.mark.parametrize("name", [None, "absent"])
 def test_without_an_input_check_nothing_is_claimed(tiny_model: ModelCard, name: str | None) -> None:
     verdict = gate.check(synthetic_film(), replace(tiny_model, gate=name))
@@ -281,6 +320,16 @@ def test_what_no_model_takes_is_refused_by_all(shared: Path, label: str) -> None
     card = shipped(*EVERY)
     verdicts = [gate.check(picture(path), card) for path in pictures(shared, "not_medical", label)]
     assert np.mean([not v.passed for v in verdicts]) >= 0.97
+
+
+@pytest.mark.shared
+def test_a_grey_slice_never_passes_as_three_sequences(shared: Path) -> None:
+    card = shipped("brain_mr_sequences")
+    for path in pictures(shared, "brain_tumour_outline")[10::40]:
+        whole = picture(path).pixels
+        for channel in range(3):
+            grey = np.ascontiguousarray(whole[..., channel], np.float32)
+            assert not gate.check(Image(grey, "MONOCHROME2", digest=""), card).passed
 
 
 @pytest.mark.shared
