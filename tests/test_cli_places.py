@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image as Pillow
+from scipy.spatial.distance import pdist
 
+from drawn_films import dicom_film
 from medimg_core.catalog import ModelCard, read_card, write_hashes
 from medimg_core.cli import main
 from medimg_core.inference import Answer
@@ -88,6 +92,59 @@ def test_predict_gives_regions_with_masks_and_measurements(tmp_path: Path, capsy
     assert "px²" in told
 
 
+def dicom(path: Path, **header: object) -> str:
+    """A drawn film as DICOM whose header states these entries and no other spacing."""
+    data = pydicom.dcmread(io.BytesIO(dicom_film(3, 0.4)))
+    del data.ImagerPixelSpacing
+    for keyword, value in header.items():
+        setattr(data, keyword, value)
+    data.save_as(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("header", [{}, {"PixelSpacing": [0, 0]}, {"PixelSpacing": [-0.5, 0.5]}])
+def test_without_a_size_that_can_be_true_pixels_are_counted_until_one_is_typed(
+    header: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = dicom(tmp_path / "a.dcm", **header)
+    assert main(["predict", "--model", "tiny_outline", path]) == 0
+    told = capsys.readouterr().out
+    assert "in pixels, because the file states no size of one that can be true (--spacing-mm R,C);" in told
+    assert main(["predict", "--model", "tiny_outline", "--json", path]) == 0
+    counted = {m["name"]: m for m in objects(capsys)[0]["measurements"]}
+    assert (counted["area"]["unit"], counted["area"]["basis"]) == ("px2", "px")
+    assert main(["predict", "--model", "tiny_outline", "--json", "--spacing-mm", "0.8,0.4", path]) == 0
+    typed = {m["name"]: m for m in objects(capsys)[0]["measurements"]}
+    assert (typed["area"]["unit"], typed["area"]["basis"]) == ("mm2", "typed")
+    assert typed["area"]["value"] == pytest.approx(0.8 * 0.4 * counted["area"]["value"])
+
+
+def test_rows_and_columns_of_different_size_are_measured_in_mm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same outline on pixels 0.8 mm high and 0.4 mm wide: every size follows from the mask that was written."""
+    path, out = dicom(tmp_path / "a.dcm", PixelSpacing=[0.8, 0.4]), tmp_path / "out"
+    assert main(["predict", "--model", "tiny_outline", "--json", "--out", str(out), path]) == 0
+    (said,) = objects(capsys)
+    measured = {m["name"]: m for m in said["measurements"]}
+    assert {m["basis"] for m in measured.values()} == {"PixelSpacing"}
+    inside = mask(out / next(r["mask"] for r in said["regions"] if r["label"] == "lesion")) > 0
+    assert measured["area"]["value"] == pytest.approx(inside.sum() * 0.32)
+    corners = np.argwhere(inside)[:, None] + np.array([(0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1)])  # middles of the edges
+    places = np.unique(corners.reshape(-1, 2), axis=0) * (0.8, 0.4)
+    outer = places[np.ravel(cv2.convexHull(places.astype(np.float32), returnPoints=False))]
+    assert measured["longest_diameter"]["value"] == pytest.approx(pdist(outer).max(), abs=1e-3)
+
+
+@pytest.mark.parametrize("spacing", ["0.0001,0.5", "900,900"])
+def test_a_size_that_no_pixel_has_is_refused_like_on_the_page(
+    spacing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(film(tmp_path / "a.png"))
+    assert main(["predict", "--model", "tiny_outline", "--spacing-mm", spacing, path]) == 2
+    assert "A pixel is between 0.001 and 50 mm high and wide." in capsys.readouterr().err
+
+
 def test_frames_and_equal_stems_have_masks_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = [Pillow.fromarray(film_pixels(seed, 0.4)[0].astype(np.uint8)) for seed in (1, 2)]
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
@@ -127,16 +184,49 @@ def test_a_model_that_needs_a_box_says_so(boxed: ModelCard, tmp_path: Path, caps
     assert main(["predict", "--model", "tiny_boxed", "--json", "--box", "60,40,160,140", path]) == 0
     (said,) = objects(capsys)
     assert said["status"] == "ok"
-    assert main(["predict", "--model", "tiny_boxed", "--json", "--box", "600,40,700,140", path]) == 2
-    assert "outside the image, which has 220 columns and 180 rows" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "9,2,3,8", "0,0,nan,4"])
-def test_a_box_that_is_none_is_a_usage_error(box: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_box_outside_one_image_leaves_the_others_done(
+    command: str, boxed: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = tmp_path / "a_small.png"
+    cv2.imwrite(str(small), film_pixels(2, 0.4)[0].astype(np.uint8)[:80, :80])
+    paths = [str(small), str(film(tmp_path / "b.png"))]
+    more = ["--out", str(tmp_path / "out"), "--json", "--box", "100,40,180,140", *paths]
+    assert main([command, "--model", "tiny_boxed", *more]) == 1
+    first, second = objects(capsys)
+    assert (first["status"], second["status"]) == ("error", "ok")
+    assert first["reason"].startswith("The box lies outside the image, which has 80 columns and 80 rows. Draw it round")
+
+
+def test_a_box_may_begin_outside_the_image(
+    boxed: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(film(tmp_path / "a.png"))
+    assert main(["predict", "--model", "tiny_boxed", "--json", "--box", "-5,-3.5,100,140", path]) == 0
+    (said,) = objects(capsys)
+    assert said["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ("1,2,3", "write 4 numbers as x0,y0,x1,y1"),
+        ("a,b,c,d", "write 4 numbers as x0,y0,x1,y1"),
+        ("0,0,nan,4", "write 4 numbers as x0,y0,x1,y1"),
+        ("5,5,5,9", "a box has x0 below x1 and y0 below y1"),
+        ("9,2,3,8", "a box has x0 below x1 and y0 below y1"),
+        ("-9,-9,-2,-2", "the box lies outside every image"),
+    ],
+)
+def test_a_box_that_is_none_is_a_usage_error(box: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["predict", "--box", box, "a.png"])
     assert stopped.value.code == 2
-    assert "--box" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--box" in told
+    assert said in told
 
 
 def test_auto_leaves_models_out_that_need_a_box(

@@ -65,8 +65,6 @@ def predict(options: argparse.Namespace) -> int:
     stream = with_neighbours(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), cards)
     for done, (opened, beside) in enumerate(stream, 1):
         told: list[files.Told] = []
-        if not routed:
-            files.check_box(opened, cards, options.box)
         for result in files.diagnose_image(
             opened,
             cards,
@@ -90,9 +88,9 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:
-    from medimg_core.types import Spacing
+    from medimg_core.workflows.find import typed
 
-    return None if numbers is None else Spacing(*numbers, source="typed")
+    return None if numbers is None else typed(*numbers)
 
 
 def explain(options: argparse.Namespace) -> int:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from medimg_core.cli import answering, measuring
 
-Parser = argparse.ArgumentParser
+
+class Parser(argparse.ArgumentParser):
+    """Takes `--box -5,0,20,30` for what it is: lists of numbers may begin with a minus like single ones."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
+
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], Parser]
 """Adds a command: its name, what carries it out, what it does in words."""
 
@@ -110,7 +120,7 @@ def _box(text: str) -> tuple[float, ...]:
     if numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
         raise argparse.ArgumentTypeError("a box has x0 below x1 and y0 below y1")
     if numbers[2] <= 0 or numbers[3] <= 0:
-        raise argparse.ArgumentTypeError("the box lies outside every image")
+        raise argparse.ArgumentTypeError("the box lies outside every image: pixels count from 0 at the top left")
     return numbers
 
 

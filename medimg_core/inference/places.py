@@ -61,7 +61,7 @@ def look(
         probability: of the positive class, as the model answers; counts in boxes (`PlacesCard.answer_weight`).
 
     Raises:
-        BadRequest: a box is needed and there is none, or it lies outside the image.
+        BadRequest: a box is needed and there is none, or it is empty or lies outside the image.
         ModelUnavailable: the network is missing or changed.
     """
     places = _required(card)
@@ -160,14 +160,23 @@ def _window(image: Image, places: PlacesCard, box: Box | None) -> tuple[int, int
                 "Draw a box round one nodule, or pass --box x0,y0,x1,y1.",
             )
         box = (0.0, 0.0, float(columns), float(rows))
-    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], columns), min(box[3], rows)
-    if x1 - x0 < 1 or y1 - y0 < 1:
-        raise BadRequest("The box lies outside the image or is empty.", "Draw it round what should be outlined.")
+    x0, y0, x1, y1 = _inside(box, rows, columns)
     centre = ((y0 + y1) / 2, (x0 + x1) / 2)
     if image.spacing is not None:
         return window_round(image, centre, places.window_mm)
     side = max(8, round(ROOM * max(x1 - x0, y1 - y0)))
     return round(centre[0] - side / 2), round(centre[1] - side / 2), side, side
+
+
+def _inside(box: Box, rows: int, columns: int) -> Box:
+    """The part of a box that lies in the image: a pixel wide and high at least."""
+    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], columns), min(box[3], rows)
+    if x1 - x0 >= 1 and y1 - y0 >= 1:
+        return x0, y0, x1, y1
+    cause = f"The box lies outside the image, which has {columns} columns and {rows} rows."
+    if box[2] - box[0] < 1 or box[3] - box[1] < 1:
+        cause = "The box is empty: it is less than a pixel wide or high."
+    raise BadRequest(cause, "Draw it round what should be outlined, or give x0,y0,x1,y1 in pixels of the image.")
 
 
 def seen(geometry: Geometry) -> MaskArray:

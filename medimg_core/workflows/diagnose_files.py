@@ -154,22 +154,6 @@ def _without_box(cards: Sequence[ModelCard], box: Box | None) -> Sequence[ModelC
     return able or cards
 
 
-def check_box(opened: Opened, cards: Sequence[ModelCard], box: Box | None) -> None:
-    """Refuse a box that lies outside an image which a model would look at through it.
-
-    Raises:
-        BadRequest: nothing of it lies inside.
-    """
-    if box is None or opened.image is None or not any(needs_box(card) for card in cards):
-        return
-    rows, columns = opened.image.shape
-    if box[0] >= columns or box[1] >= rows or box[2] <= 0 or box[3] <= 0:
-        raise BadRequest(
-            f"The box lies outside the image, which has {columns} columns and {rows} rows.",
-            "Give x0,y0,x1,y1 in pixels of the image.",
-        )
-
-
 def failed(opened: Opened, error: MedImgError | None, card: ModelCard | None = None) -> Json:
     """The object of an image that could not be read or computed, or of a file that is read and holds none."""
     return bare_object(opened, "refused" if isinstance(error, OutlinesOnly) else "error", str(error), card)

@@ -15,7 +15,7 @@ from medimg_core.inference.places import Box
 from medimg_core.io.archives import sources
 from medimg_core.types import Prediction, SaliencyMap
 from medimg_core.workflows.beside import with_neighbours
-from medimg_core.workflows.diagnose_files import Json, Opened, check_box, failed, open_paths, refused
+from medimg_core.workflows.diagnose_files import Json, Opened, failed, open_paths, refused
 from medimg_core.workflows.explain import Progress, explain
 from medimg_core.workflows.explain_places import (
     NOT_OUTLINED,
@@ -74,7 +74,7 @@ def explain_paths(
         One object an image and method; one object for an image that was refused or could not be read.
 
     Raises:
-        BadRequest: an unknown method or target, methods that do not explain it, or a box outside an image.
+        BadRequest: an unknown method or target, or methods that do not explain it.
     """
     of_answer, of_outline = split_methods(card, methods, target)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,6 @@ def explain_paths(
             yield _failure(failed(opened, opened.error))
             continue
         name, image = names.of(opened), opened.image
-        check_box(opened, [card], box)
         try:
             answer = predict(image, card, population, box=box, beside=beside)
             if answer.prediction.refused:

@@ -8,6 +8,7 @@ from typing import Any
 from medimg_core.catalog import ModelCard
 
 _UNITS = {"mm2": "mm²", "px2": "px²"}
+_IN_PIXELS = "in pixels, because the file states no size of one that can be true (--spacing-mm R,C);"
 
 
 def places_words(result: Mapping[str, Any], card: ModelCard) -> list[str]:
@@ -21,7 +22,9 @@ def places_words(result: Mapping[str, Any], card: ModelCard) -> list[str]:
     nothing = "no " + ", no ".join(s.title.lower() for s in card.places.structures)
     said = f"{verb} {', '.join(found)};" if found else f"{verb}: {nothing};"
     measured = measurements_words(result["measurements"])
-    return [said, f"measured {measured};"] if measured else [said]
+    pixels = any(m["unit"] in ("px", "px2") for m in result["measurements"])
+    counted = pixels and card.places.measure != "fundus"  # on the retina no spacing says what a pixel is
+    return [said, *([f"measured {measured};"] if measured else []), *([_IN_PIXELS] if counted else [])]
 
 
 def measurements_words(measurements: Sequence[Mapping[str, Any]]) -> str:

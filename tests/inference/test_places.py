@@ -150,10 +150,25 @@ def test_the_window_is_a_square_in_millimetres_round_the_box() -> None:
     assert _window(picture(Spacing(0.5, 0.5, "typed"), (80, 90)), ROUND_A_BOX, None) == (8, 13, 64, 64)
 
 
-@pytest.mark.parametrize("box", [(300, 10, 320, 30), (10, 10, 10, 30), (-20, -20, -5, -5)])
-def test_a_box_outside_the_image_is_a_sentence(box: tuple[float, float, float, float]) -> None:
-    with pytest.raises(BadRequest, match="outside the image or is empty"):
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ((300, 10, 320, 30), "outside the image, which has 256 columns and 128 rows."),
+        ((-20, -20, -5, -5), "outside the image"),
+        ((255.5, 10, 300, 30), "outside the image"),  # half a pixel of it lies inside
+        ((10, 10, 10, 30), "The box is empty: it is less than a pixel wide or high."),
+        ((40, 10, 20, 30), "The box is empty"),
+    ],
+)
+def test_a_box_outside_the_image_is_a_sentence(box: tuple[float, float, float, float], said: str) -> None:
+    with pytest.raises(BadRequest, match=said) as raised:
         _window(picture(), ROUND_A_BOX, box)
+    assert raised.value.remedy.startswith("Draw it round what should be outlined, or give x0,y0,x1,y1")
+
+
+def test_of_a_box_that_reaches_beyond_the_image_the_part_inside_counts() -> None:
+    image = picture(Spacing(1.0, 1.0, "typed"))
+    assert _window(image, ROUND_A_BOX, (-40, -10, 20, 30)) == _window(image, ROUND_A_BOX, (0, 0, 20, 30))
 
 
 def test_a_large_picture_needs_a_box() -> None:
