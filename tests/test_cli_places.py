@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
+from mr_files import three_series
 from PIL import Image as Pillow
 from scipy.spatial.distance import pdist
 
@@ -319,7 +321,8 @@ def chamber(
     rows, columns = np.mgrid[0:120, 0:120]
     ventricle = ((rows - 50) / (1.6 * radius)) ** 2 + ((columns - 60) / radius) ** 2 < 1
     region = Region("outline", "left_ventricle", score, mask=ventricle)
-    image = Image(np.zeros((120, 120), np.float32), "MONOCHROME2", f"{index}", spacing=Spacing(1.0, 1.0, "typed"))
+    known, digest = Spacing(1.0, 1.0, "typed"), f"{index} {radius}"
+    image = Image(np.zeros((120, 120), np.float32), "MONOCHROME2", digest, spacing=known)
     said = Prediction(read_card(TINY_OUTLINE).ref, {}, GateVerdict(True), population="drawn", regions=(region,))
     return Opened(file, index, image, frames, group="file 1" if frames > 1 else ""), Answer(said)
 
@@ -345,6 +348,20 @@ def test_two_frames_give_one_ejection_fraction() -> None:
     assert told_hearts([chamber(16, 0), chamber(20, 0), chamber(18, 0)]) == []
 
 
+def test_one_frame_twice_gives_no_ejection_fraction_and_keeps_what_was_said_of_it() -> None:
+    (said,) = told_hearts([chamber(20, 0, file="ed.png"), chamber(20, 0, file="again.png")])
+    assert (said["status"], said["measurements"]) == ("refused", [])
+    assert said["files"] == ["ed.png", "again.png"]
+    assert "Both frames are one picture, so no ejection fraction is told. Load one of each phase." in said["reason"]
+
+
+def test_a_file_of_two_frames_is_a_clip_among_others() -> None:
+    frames = [chamber(20, 0, 2, "two.dcm"), chamber(16, 1, 2, "two.dcm"), chamber(18, 0, file="alone.png")]
+    (said,) = told_hearts(frames)
+    assert (said["status"], said["files"]) == ("ok", ["two.dcm"])
+    assert said["frames"]["end_systole"] == {"file": "two.dcm", "index": 1}
+
+
 def test_a_cine_gives_one_ejection_fraction() -> None:
     radii = [20, 19, 17, 15, 16, 18, 20]
     (said,) = told_hearts([chamber(radius, i, frames=7, file="clip.dcm") for i, radius in enumerate(radii)])
@@ -358,3 +375,61 @@ def test_an_outline_that_its_model_does_not_trust_gives_no_ejection_fraction() -
     (said,) = told_hearts([chamber(16, 0, file="es.png", score=0.3), chamber(20, 0, file="ed.png")])
     assert (said["status"], said["measurements"]) == ("refused", [])
     assert "Correct the outline of the left ventricle by hand" in said["reason"]
+
+
+@pytest.fixture
+def taking_sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same model as one of MR slices with three sequences as colours."""
+    folder = copy_model(TINY_OUTLINE, tmp_path / "models" / "tiny_sequences")
+    text = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(text.replace("chest_frontal", "brain_mr_sequences").replace('"CR"', '"MR"'))
+    write_hashes(folder)
+    monkeypatch.setenv("MEDIMG_MODELS", str(tmp_path / "models"))
+
+
+@pytest.mark.usefixtures("taking_sequences")
+def test_three_series_of_a_study_are_answered_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = three_series((0.0, 5.0))
+    zipped = tmp_path / "study.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name, data in zip(("t1/1", "t1/2", "flair/1", "flair/2", "late/1", "late/2"), files, strict=True):
+            archive.writestr(f"{name}.dcm", data)
+    command = ["predict", "--model", "tiny_sequences", "--out", str(tmp_path / "out")]
+    assert main([*command, "--json", str(zipped)]) == 1  # the single sequences are refused
+    said = objects(capsys)
+    assert [one["status"] for one in said] == ["refused"] * 6 + ["ok"] * 2
+    assert [(one["file"], one["index"]) for one in said[6:]] == [(str(zipped), 0), (str(zipped), 1)]
+    assert said[7]["files"] == [f"{zipped}/{part}/2.dcm" for part in ("t1", "flair", "late")]
+    assert "files" not in said[0]
+    for one in said[6:]:
+        assert [m["unit"] for m in one["measurements"] if m["name"] == "area"] in ([], ["mm2"])
+        assert all((tmp_path / "out" / region["mask"]).is_file() for region in one["regions"])
+    assert main([*command, str(zipped)]) == 1
+    assert f"{zipped} joined slice 2: outlined" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("taking_sequences")
+def test_sequences_that_are_missing_are_said_beside_the_objects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study").mkdir()
+    for i, data in enumerate(three_series((0.0, 5.0))[:4]):
+        (tmp_path / "study" / f"{i}.dcm").write_bytes(data)
+    assert main(["predict", "--model", "tiny_sequences", "--json", str(tmp_path / "study")]) == 1
+    told = capsys.readouterr()
+    assert [json.loads(line)["status"] for line in told.out.splitlines()] == ["refused"] * 4
+    assert "Two sequences where three are needed to outline a glioma: T1 before contrast and FLAIR are here" in told.err
+
+
+@pytest.mark.usefixtures("taking_sequences")
+def test_joined_slices_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "study").mkdir()
+    for i, data in enumerate(three_series((0.0, 5.0))):
+        (tmp_path / "study" / f"{i}.dcm").write_bytes(data)
+    out = tmp_path / "out"
+    command = ["explain", "--model", "tiny_sequences", "--out", str(out), "--json", "--no-png"]
+    assert main([*command, str(tmp_path / "study")]) == 1
+    said = objects(capsys)
+    assert [one["status"] for one in said] == ["refused"] * 6 + ["ok"] * 2
+    assert [one["file"] for one in said[6:]] == [str(tmp_path / "study")] * 2
+    assert [np.load(out / one["npy"]).shape for one in said[6:]] == [(64, 64)] * 2

@@ -15,11 +15,11 @@ from medimg_core.ui.words import capitalised
 from medimg_core.workflows.find import Found, by_reader
 from medimg_core.workflows.route import accepted
 
-NO_SPACING = "Counted in pixels: the file does not state their size."
+NO_SPACING = "Counted in pixels: the file states no size of them that can be true."
 TYPE_SPACING = "Type the size of a pixel to measure in mm"
 NO_INTERVAL = "Without an interval: your outline, not the model’s."
 NO_VOLUMES = (
-    "No volumes in ml: the file does not state the size of a pixel. The fraction holds where pixels are square."
+    "No volumes in ml: the file states no size of a pixel that can be true. The fraction holds where pixels are square."
 )
 DRAW_BOX = "Draw a box round a nodule: choose Box beside the image, and drag."
 WHY_BOX = "The model outlines what lies in the box, measures it and says how radiologists would rate it."

@@ -44,7 +44,7 @@ def frames(case: Case) -> tuple[ModelCard, tuple[Image, ...], GateVerdict] | Non
     """Model, frames and verdict where the open case is a clip of the heart or two frames of it; else None."""
     series, images = case.series, case.study.images
     clip = series is not None and series.kind == "frames" and len(series.images) > 1
-    pair = case.together and len(images) == 2 and images[0].shape == images[1].shape
+    pair = case.together and len(images) == 2
     if series is None or not (clip or pair):
         return None
     try:

@@ -20,6 +20,8 @@ VENTRICLE = "left_ventricle"
 LOOKS = 7
 """Frames of a clip that the input check looks at, evenly spread: single frames of one view look unlike each other."""
 
+_NO_PAIR = "Fewer than two frames show a left ventricle. Load a clip, or two frames of one view, that show it."
+_ONE_PICTURE = "Both frames are one picture, so no ejection fraction is told. Load one of each phase."
 _SIMILAR = 0.01
 _NOTHING: Mapping[str, Corrected] = {}
 
@@ -116,7 +118,7 @@ def measure_clip(
     shown = [None if one is None else correct(one, corrected.get(one.image.digest, {})) for one in frames]
     areas = tuple(_area(one) for one in shown)
     phases = pick_frames(areas) if len(frames) != 2 else _larger_first(areas)
-    doubts = list(phases.doubts) if phases is not None else ["Fewer than two frames show a left ventricle."]
+    doubts = list(phases.doubts) if phases is not None else [_NO_PAIR]
     unusable = sum(one is None for one in shown)
     if unusable:
         doubts.append(f"{unusable} of {len(shown)} frames could not be used.")
@@ -126,8 +128,13 @@ def measure_clip(
     pair = [correct(describe(one.prediction, one.image, card), one.corrected) for one in clip.chosen]
     for index, one in zip((phases.end_diastole, phases.end_systole), pair, strict=True):
         shown[index] = one
+    if pair[0].image.digest and pair[0].image.digest == pair[1].image.digest:
+        doubts.append(_ONE_PICTURE)
+        return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
     if not _alike(pair[0].image, pair[1].image):
-        doubts.append("The two frames differ in size or scale, so no ejection fraction is told.")
+        doubts.append(
+            "The two frames differ in size or scale, so no ejection fraction is told. Load two frames of one clip."
+        )
         return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
     if not all(any(region.label == VENTRICLE for region in one.trusted) for one in pair):
         doubts.append("Correct the outline of the left ventricle by hand to get the ejection fraction.")

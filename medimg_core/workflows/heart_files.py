@@ -53,7 +53,7 @@ class HeartFiles:
                 continue
             clips: dict[str, list[_Frame]] = {}
             for frame in frames:
-                if frame.opened.frames > 2:
+                if frame.opened.frames > 1:
                     clips.setdefault(frame.opened.group, []).append(frame)
             for clip in clips.values():
                 by_index = {frame.opened.index: frame for frame in clip}

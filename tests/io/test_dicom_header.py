@@ -61,6 +61,16 @@ def test_padding_is_in_modality_units(only):
         ({"PixelSpacing": [0, 0]}, None, "cannot be true"),
         ({"PixelSpacing": [-1, 1]}, None, "cannot be true"),
         ({"PixelSpacing": [900, 900]}, None, "cannot be true"),
+        ({"PixelSpacing": ["NaN", "NaN"]}, None, "cannot be true"),
+        ({"PixelSpacing": [0.5, 0]}, None, "cannot be true"),
+        ({"PixelSpacing": [0.5]}, None, "cannot be true"),
+        ({"PixelSpacing": [1, 0.01]}, None, "cannot be true"),  # a hundred times as high as wide
+        (
+            {"PixelSpacing": [0, 0], "NominalScannedPixelSpacing": [0.2, 0.1]},
+            (0.2, 0.1, "NominalScannedPixelSpacing"),
+            "another that",
+        ),
+        ({"PixelSpacing": None, "PixelAspectRatio": [1, 1]}, None, "given in pixels"),
         ({}, None, "given in pixels"),
     ],
 )
@@ -71,15 +81,26 @@ def test_spacing_is_taken_only_where_it_can_be_true(read, attributes, expected, 
     assert [doubt in note.text for note in result.notes if note.kind == "doubt"] == ([True] if doubt else [])
 
 
-@pytest.mark.parametrize(("right", "expected"), [(47, 0.5), (639, None)], ids=["inside", "of another picture size"])
+def test_pixels_that_are_not_square_are_said_where_their_size_is_not_known(read):
+    notes = [note.text for note in read(dicom(PixelAspectRatio=[2, 1])).notes]
+    assert "Pixels are not square (2 high to 1 wide): sizes in pixels mislead." in notes
+    assert not any("square" in note.text for note in read(dicom(PixelSpacing=[0.8, 0.4])).notes)
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [(47, (0.8, 0.5, "UltrasoundRegion")), (639, None)],
+    ids=["inside", "of another picture size"],
+)
 def test_ultrasound_calibration_counts_only_inside_the_picture(only, right, expected):
     region = Dataset()
     region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
     region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
     region.RegionLocationMaxX1, region.RegionLocationMaxY1 = right, 31
-    region.PhysicalDeltaX = region.PhysicalDeltaY = 0.05
-    spacing = only(dicom(Modality="US", SequenceOfUltrasoundRegions=Sequence([region]))).spacing
-    assert (spacing.row_mm if spacing else None) == expected
+    region.PhysicalDeltaX, region.PhysicalDeltaY = 0.05, -0.08  # upwards: a distance all the same
+    for wrong in ({}, {"PixelSpacing": [0, 0]}):
+        spacing = only(dicom(Modality="US", SequenceOfUltrasoundRegions=Sequence([region]), **wrong)).spacing
+        assert (spacing and (spacing.row_mm, spacing.column_mm, spacing.source)) == expected
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_the_diagnosis_of_a_model_that_only_outlines(app: AppTest) -> None:
     diagnosis(app, film())
     page = text(app)
     assert "Longest diameter" in page
-    assert "Counted in pixels: the file does not state their size." in page
+    assert "Counted in pixels: the file states no size of them that can be true." in page
     assert "expected here" in page
     assert "Decision support, not a medical device." in page
     (viewer,) = viewers(app)

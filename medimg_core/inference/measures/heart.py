@@ -171,12 +171,19 @@ def ejection_fraction(ed: Sequence[Region], es: Sequence[Region], image: Image, 
         names = ("end_diastolic_volume", "end_systolic_volume")
         found = [measurement(n, v / 1000, "ml", scale.basis, errors) for n, v in zip(names, volumes, strict=True)]
     if small > large:
-        doubts.append("The end-systolic frame shows the larger ventricle: the two frames may be swapped.")
+        doubts.append(
+            "The end-systolic frame shows the larger ventricle, so no ejection fraction is told: the two frames may be "
+            "swapped, or one outline is wrong."
+        )
     elif large > 0:
         fraction = 100 * (large - small) / large
         found.insert(0, _as_biplane(fraction, scale.basis, errors))
+    else:
+        doubts.append("The outlines of the left ventricle are too thin to have a volume: correct them by hand.")
     if abs(large - small) < ALIKE * max(large, small):
-        doubts.append("The two frames are almost alike: they may show the same phase of the heart.")
+        doubts.append(
+            "The two frames are almost alike: they may show one phase. End-systole is where the ventricle is smallest."
+        )
     return Ejection(tuple(found), tuple(doubts))
 
 

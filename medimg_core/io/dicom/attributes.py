@@ -170,23 +170,29 @@ def voi_lut(frame: Frame, layout: Layout, notes: list[Note]) -> VoiLut | None:
 
 
 def spacing(dataset: Dataset, layout: Layout, frame: Frame, notes: list[Note]) -> Spacing | None:
-    """Distance of pixel centres where the file states a plausible one."""
-    measures = frame.macro("PixelMeasuresSequence")
+    """Distance of pixel centres where the file states a plausible one; one that cannot be true is as good as none."""
+    measures, wrong = frame.macro("PixelMeasuresSequence"), False
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         group = measures if keyword == "PixelSpacing" else dataset
         if raw(group, keyword) is None:
             continue
         stated = numbers(group, keyword)
         if len(stated) == 2 and plausible(stated[0], stated[1]):
+            if wrong:
+                _say(notes, "doubt", "One pixel spacing in the file cannot be true: another that it states is used.")
             if keyword == "ImagerPixelSpacing":
                 _say(notes, "doubt", "Pixel spacing is that at the detector: lengths in the body are shorter.")
             return Spacing(stated[0], stated[1], keyword)
-        _say(notes, "doubt", "The pixel spacing in the file cannot be true: lengths are given in pixels.")
-        return None
+        wrong = True
     if items(dataset, "SequenceOfUltrasoundRegions"):
         return _ultrasound_spacing(dataset, layout, notes)
     where = " at the detector" if text(dataset, "Modality") in _PROJECTIONS else ""
-    _say(notes, "doubt", f"No pixel spacing{where}: lengths are given in pixels.")
+    what = "The pixel spacing in the file cannot be true" if wrong else f"No pixel spacing{where}"
+    _say(notes, "doubt", f"{what}: lengths are given in pixels.")
+    sides = numbers(dataset, "PixelAspectRatio")  # PS3.3 C.7.6.3.1.7: high, wide
+    if len(sides) == 2 and min(sides) > 0 and sides[0] != sides[1]:
+        shape = f"{sides[0]:g} high to {sides[1]:g} wide"
+        _say(notes, "doubt", f"Pixels are not square ({shape}): sizes in pixels mislead.")
     return None
 
 

@@ -116,13 +116,47 @@ def test_a_relative_error_of_the_fraction_is_a_share_of_it() -> None:
 def test_swapped_frames_have_no_fraction_but_a_doubt() -> None:
     done = ejection_fraction(frame(100, 30), frame(120, 40), image(SHAPE, MM), {})
     assert "ejection_fraction" not in {m.name for m in done.measurements}
-    assert "swapped" in done.doubts[0]
+    assert done.doubts == (
+        "The end-systolic frame shows the larger ventricle, so no ejection fraction is told: the two frames may be "
+        "swapped, or one outline is wrong.",
+    )
+    assert {m.name for m in done.measurements} == {"end_diastolic_volume", "end_systolic_volume"}
 
 
 def test_two_frames_of_one_phase_are_doubtful() -> None:
     done = ejection_fraction(frame(120, 40), frame(120, 39), image(SHAPE), {})
     assert len(done.measurements) == 1
-    assert "almost alike" in done.doubts[0]
+    assert done.doubts == (
+        "The two frames are almost alike: they may show one phase. End-systole is where the ventricle is smallest.",
+    )
+
+
+def test_outlines_without_a_volume_have_no_fraction_but_a_doubt() -> None:
+    dot = [region("left_ventricle", box(SHAPE, 4, 4, 5, 5))]
+    with_volume = ejection_fraction(dot, dot, image(SHAPE), {})
+    assert with_volume.measurements[0].value == 0  # a pixel has a volume of some kind
+    assert "almost alike" in with_volume.doubts[0]
+
+
+@pytest.mark.parametrize(("row_mm", "column_mm"), [(0.9, 0.45), (0.4, 0.8)])
+def test_pixels_that_are_not_square_leave_volumes_and_fraction_as_they_are(row_mm: float, column_mm: float) -> None:
+    """Half ellipsoids of 60 mm by 20 mm and of 50 mm by 14 mm, whatever the pixels that they are drawn on."""
+
+    def drawn(long: float, wide: float) -> list[Region]:
+        shape = (round(110 / row_mm), round(90 / column_mm))
+        centre, y = (45.1 / column_mm, 80 / row_mm), np.arange(shape[0])[:, None] + 0.5
+        whole = ellipse(shape, centre, (wide, long), 0, row_mm, column_mm)
+        below = (y > centre[1]) & ellipse(shape, (centre[0], 90 / row_mm), (18, 10.5), 0, row_mm, column_mm)
+        return [region("left_ventricle", whole & (y < centre[1])), region("left_atrium", below)]
+
+    shape = drawn(60, 20)[0].mask.shape  # type: ignore[union-attr]
+    done = ejection_fraction(drawn(60, 20), drawn(50, 14), image(shape, Spacing(row_mm, column_mm, "typed")), {})
+    found = {m.name: m for m in done.measurements}
+    large, small = (2 / 3 * math.pi * long * wide**2 / 1000 for long, wide in ((60, 20), (50, 14)))
+    assert found["end_diastolic_volume"].value == pytest.approx(large, rel=0.03)
+    assert found["end_systolic_volume"].value == pytest.approx(small, rel=0.03)
+    assert found["ejection_fraction"].value == pytest.approx(100 * (1 - small / large), abs=1.5)
+    assert (found["end_diastolic_volume"].unit, done.doubts) == ("ml", ())
 
 
 def test_a_frame_without_a_ventricle_is_said() -> None:
