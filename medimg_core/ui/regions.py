@@ -92,7 +92,7 @@ def outline(region: Region, image: int) -> dict[str, Any]:
 
 
 def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
-    """The structures that models look for, found or not, in their order."""
+    """The structures that models look for, in their order: `shown`, `missing`, and where boxes are shown `more` of them."""
     out: dict[str, Mapping[str, Any]] = {}
     for one in found:
         seen = {region.label for region in one.shown}
@@ -100,8 +100,9 @@ def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
             if structure.id in _whole(one):
                 continue
             if structure.id not in out or structure.id in seen:
-                missing = structure.id not in seen
                 named = {"structure": structure.id, "title": structure.title, "model": one.card.name}
                 look = style(index) if one.fit_for_use else _UNFIT
-                out[structure.id] = {**look, **named, "missing": missing}
+                out[structure.id] = {**look, **named, "state": "shown" if structure.id in seen else "missing"}
+                if one.places.kind == "boxes" and structure.id in seen:
+                    out[f"more {structure.id}"] = {**look, **named, "state": "more"}
     return list(out.values())

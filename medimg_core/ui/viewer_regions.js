@@ -56,17 +56,21 @@ function nameRegion(c, region, m, dpr, taken) { // beside the point that lies fa
   caption(c, region.words, left, top, dpr, region.colour);
 }
 
-/** The structures beside the stage: what is shown, what was not found. A click shows or hides; without a line it lets one draw. */
+/** The structures beside the stage: what is shown, what was not found. A click shows or hides, or lets one draw what is missing. */
 class Legend {
   constructor(viewer, parent) {
     this.viewer = viewer;
     if (!viewer.data.legend?.length) return;
     parent.append(el("hr"));
     this.entries = viewer.data.legend.map((entry) => {
-      const b = button(parent, "", () => this.act(entry), entry.missing ? "Not found. Draw it by hand" : "Show or hide");
-      const line = el("i", "line");
-      line.style.borderTop = `2px ${entry.dash.length ? "dotted" : "solid"} ${entry.missing ? "#6F757A" : entry.colour}`;
-      b.append(line, el("span", "", entry.missing ? `Draw ${entry.title.toLowerCase()}` : entry.title));
+      const title = entry.title.toLowerCase(), [words, hint] = {
+        shown: [entry.title, "Show or hide"],
+        missing: [`Draw ${title}`, "Not found. Draw it by hand"],
+        more: [`Add ${title}`, "Draw round one that was missed"],
+      }[entry.state];
+      const b = button(parent, "", () => this.act(entry), hint), line = el("i", "line");
+      line.style.borderTop = `2px ${entry.dash.length ? "dotted" : "solid"} ${entry.state === "shown" ? entry.colour : "#6F757A"}`;
+      b.append(line, el("span", "", words));
       b.classList.add("legend");
       return [entry, b];
     });
@@ -74,7 +78,7 @@ class Legend {
 
   act(entry) {
     const { viewer } = this, { look } = viewer;
-    if (entry.missing) {
+    if (entry.state !== "shown") {
       viewer.choose("correct");
       look.drawing = entry;
     } else {
@@ -87,8 +91,9 @@ class Legend {
   update() {
     const { look } = this.viewer;
     for (const [entry, b] of this.entries ?? []) {
-      const on = entry.missing ? look.tool === "correct" && look.drawing?.structure === entry.structure : !(look.off ?? []).includes(entry.structure);
-      b.classList.toggle("off", !on && !entry.missing);
+      const draws = entry.state !== "shown", asked = look.tool === "correct" && look.drawing;
+      const on = draws ? asked?.structure === entry.structure && asked.state === entry.state : !(look.off ?? []).includes(entry.structure);
+      b.classList.toggle("off", !on && !draws);
       b.setAttribute("aria-pressed", String(on));
     }
   }
@@ -179,12 +184,15 @@ class Correction {
       const ring = held.line.map((p) => viewer.inside(pane, toImage(pane.matrix, p)));
       const { structure, model } = held.entry;
       viewer.look.drawing = null;
-      this.tell(pane.at, model, structure, [{ kind: "outline", rings: [ring] }]);
+      this.tell(pane.at, model, structure, [...this.same(pane.at, model, structure), { kind: "outline", rings: [ring] }]);
       return;
     }
     const { structure, model, image } = held.region;
-    const same = viewer.data.regions.filter((region) => region.image === image && region.structure === structure && region.model === model);
-    this.tell(image, model, structure, same.map(({ kind, rings }) => ({ kind, rings })));
+    this.tell(image, model, structure, this.same(image, model, structure));
+  }
+
+  same(image, model, structure) { // what is shown of a structure already
+    return this.viewer.data.regions.filter((region) => region.image === image && region.structure === structure && region.model === model);
   }
 
   tell(image, model, structure, regions) {

@@ -73,6 +73,22 @@ def test_a_box_is_pulled_removed_and_brought_back(open_page) -> None:  # type: i
     expect(chance.first).to_be_visible()
 
 
+def test_a_box_that_the_model_missed_is_added_beside_the_others(open_page) -> None:  # type: ignore[no-untyped-def]
+    image = read_study([("", FILM)])[0].images[0]
+    count = len(find(image, read_card(TINY_BOXES), "children").shown)
+    page = opened(open_page, FILM)
+    page.get_by_role("button", name="Add lesion").click()
+    page.mouse.move(*on_screen(page, 60, 300))
+    page.mouse.down()
+    for corner in ((110, 300), (110, 340), (60, 340), (60, 302)):
+        page.mouse.move(*on_screen(page, *corner), steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("Corrected by you").first).to_be_visible()
+    expect(page.get_by_text("by you", exact=True)).to_have_count(1)
+    removing = page.get_by_role("button", name=re.compile("^Remove (the box|box [0-9]+)$"))
+    expect(removing).to_have_count(count + 1)  # the model's own stay as they were
+
+
 def test_boxes_that_are_not_fit_for_use_say_so_beside_the_answer(open_page) -> None:  # type: ignore[no-untyped-def]
     page = opened(open_page, dicom_film(3, 0.4, age="040Y", view="PA"))
     expect(page.get_by_text("probability of pneumonia").first).to_be_visible()

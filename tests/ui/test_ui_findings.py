@@ -68,8 +68,20 @@ def test_the_scale_says_where_it_comes_from() -> None:
 def test_an_empty_outline_is_said(found: Found) -> None:
     nothing = replace(found, prediction=replace(found.prediction, regions=(), measurements=()))
     assert findings.headline(nothing) == "Nothing was outlined: no lungs or lesion was found."
-    assert [entry["missing"] for entry in regions.legend([nothing])] == [True, True]
+    assert [entry["state"] for entry in regions.legend([nothing])] == ["missing", "missing"]
     assert "none found" in rows_html(findings.rows(nothing))
+
+
+def test_an_outline_that_was_taken_away_is_said(found: Found) -> None:
+    left = correct(found, {"lesion": ()})
+    assert findings.headline(left) == "Lungs: outlined, not measured."
+    assert "Corrected by you: **lesion**. Removed: lesion." in findings.panel(left).more
+    assert "removed by you" in rows_html(findings.rows(left))
+    assert [entry["missing"] for entry in regions.legend([left])] == [False, True]  # it can be drawn by hand
+    nothing = correct(found, {"lesion": (), "lungs": ()})
+    assert findings.headline(nothing) == "No outline is left: you removed what the model had drawn."
+    assert regions.lines(nothing, 0) == []
+    assert correct(nothing, {}).shown == found.shown
 
 
 def test_tables_and_drawings_cannot_become_markup() -> None:
@@ -171,6 +183,21 @@ def test_typed_spacing_measures_and_is_marked(app: AppTest) -> None:
     assert " mm" in page
     next(b for b in app.button if b.label == "Take the typed size back").click().run()
     assert "Counted in pixels" in text(app)
+
+
+def test_outlines_are_taken_away_one_by_one_and_come_back(app: AppTest) -> None:
+    diagnosis(app, film())
+    for name in ("lesion", "lungs"):
+        next(b for b in app.button if b.label == f"Remove {name}").click().run()
+    page = text(app)
+    assert "No outline is left: you removed what the model had drawn." in page
+    assert "Longest diameter" not in page
+    assert "CSV" in page
+    assert "DICOM SEG" not in page
+    assert viewers(app)[0]["regions"] == []
+    next(b for b in app.button if b.label == "Reset to the model’s outline").click().run()
+    assert "Longest diameter" in text(app)
+    assert {line["structure"] for line in viewers(app)[0]["regions"]} == {"lungs", "lesion"}
 
 
 @pytest.mark.parametrize(
