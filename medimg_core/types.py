@@ -21,6 +21,7 @@ PixelArray = NDArray[np.float32] | NDArray[np.uint8]
 VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 Fit = Literal["squash", "letterbox", "crop"]
 Normalisation = Literal["standardise", "minus_one_to_one", "zero_to_one"]
+MrSequence = Literal["T1 before contrast", "FLAIR", "T1 after contrast"]
 
 
 def _freeze(array: NDArray[np.generic]) -> None:
@@ -135,18 +136,26 @@ class Image:
 class Note:
     """One line about what reading did. `kind` sorts it on the Upload page."""
 
-    kind: Literal["read", "repaired", "removed", "doubt"]
+    kind: Literal["read", "repaired", "removed", "doubt", "sequences"]
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Ordered images that belong together: slices by position, frames by time; a single film is a series of one."""
+    """Ordered images that belong together: slices by position, frames by time; a single film is a series of one.
+
+    Attributes:
+        sequence: which MR sequence it is as far as the header tells, or `joined` where it was made of three of them.
+        frame: series of a study with the same number show one patient in one frame of reference (DICOM PS3.3
+            C.7.4.1); None where the header names none.
+    """
 
     images: tuple[Image, ...]
     kind: Literal["single", "slices", "frames"] = "single"
     description: str = ""
     notes: tuple[Note, ...] = ()
+    sequence: MrSequence | Literal["joined"] | None = None
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

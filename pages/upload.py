@@ -11,7 +11,7 @@ from medimg_core.ui import choose, demo, dropping, session, study, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, html, rows_html
-from medimg_core.ui.reading import read, upload_panel
+from medimg_core.ui.reading import read, sequence_rows, upload_panel
 from medimg_core.ui.service import routed_rows
 from medimg_core.ui.stage import Read, black, preview
 from medimg_core.ui.viewer import Pane, Stage, mount, thumbnail
@@ -85,7 +85,7 @@ def answer(case: session.Case | None, seen: Read) -> None:
         return
     several = len(case.study.images) > 1
     panel = upload_panel(case, () if several else routed_rows(case.image, case.model))
-    st.html(html(replace(panel, rows=()) if several else panel))
+    st.html(html(replace(panel, rows=(*sequence_rows(case), *(() if several else panel.rows)))))
     with st.container(key="next"):
         with st.container(horizontal=True, gap="small", key="choices-upload"):
             choose.image(case)

@@ -44,6 +44,7 @@ def predict(options: argparse.Namespace) -> int:
     from medimg_core.workflows import diagnose_files as files
     from medimg_core.workflows import heart_files, series_files
     from medimg_core.workflows.beside import with_neighbours
+    from medimg_core.workflows.sequence_files import with_joined
 
     choose_engine()  # an engine that there is not is told once and not for every image
     cards = files.choose_models(options.model)
@@ -62,8 +63,8 @@ def predict(options: argparse.Namespace) -> int:
             print(words, flush=True)
 
     by_name, routed = {card.name: card for card in cards}, options.model == "auto"
-    stream = with_neighbours(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), cards)
-    for done, (opened, beside) in enumerate(stream, 1):
+    stream = with_joined(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), cards, say)
+    for done, (opened, beside) in enumerate(with_neighbours(stream, cards), 1):
         told: list[files.Told] = []
         for result in files.diagnose_image(
             opened,
@@ -116,6 +117,7 @@ def explain(options: argparse.Namespace) -> int:
         engine=options.engine,
         box=options.box,
         png=options.png,
+        say=say,
         progress=lambda share: progress.count(len(statuses), f", {share:.0%} of the next image"),
     )
     for result in results:

@@ -55,9 +55,16 @@ def attach(study: Study, segmentations: Iterable[Segmentation]) -> Attached:
     left: list[Segmentation] = []
     notes: list[Note] = []
     images = list({image.digest: image for image in study.images}.values())
+    # Joined slices lie where those of one of their series do; another program has drawn on that one.
+    made = {image.digest for series in study.series if series.sequence == "joined" for image in series.images}
     for segmentation in segmentations:
-        fits = [image for image in images if image.shape == (segmentation.rows, segmentation.columns)]
-        placed = _own(segmentation, fits, notes) if _is_ours(segmentation) else _foreign(segmentation, fits, notes)
+        ours = _is_ours(segmentation)
+        fits = [
+            image
+            for image in images
+            if image.shape == (segmentation.rows, segmentation.columns) and (ours or image.digest not in made)
+        ]
+        placed = _own(segmentation, fits, notes) if ours else _foreign(segmentation, fits, notes)
         if not placed and segmentation.marks:
             left.append(segmentation)
         for image, mark in placed:

@@ -76,10 +76,22 @@ def series_group(dataset: Dataset) -> str:
     """A hash that files of one series of one patient share; empty where the file names no series."""
     from medimg_core.io.dicom.values import text
 
-    series = text(dataset, "SeriesInstanceUID")
-    if not series:
+    return _of_patient(dataset, text(dataset, "SeriesInstanceUID"))
+
+
+def frame_group(dataset: Dataset) -> str:
+    """The same for files of one patient in one frame of reference; empty where the file names none."""
+    from medimg_core.io.dicom.values import text
+
+    return _of_patient(dataset, text(dataset, "FrameOfReferenceUID"))
+
+
+def _of_patient(dataset: Dataset, uid: str) -> str:
+    from medimg_core.io.dicom.values import text
+
+    if not uid:
         return ""
-    identity = (series, text(dataset, "PatientID"), text(dataset, "PatientName"), text(dataset, "PatientBirthDate"))
+    identity = (uid, text(dataset, "PatientID"), text(dataset, "PatientName"), text(dataset, "PatientBirthDate"))
     return hashlib.sha256("\0".join(identity).encode("utf-8", "replace")).hexdigest()
 
 

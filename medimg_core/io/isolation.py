@@ -23,7 +23,7 @@ from medimg_core import errors
 from medimg_core.errors import MedImgError, UnreadableImage
 from medimg_core.io import wire
 from medimg_core.io.limits import FILE_SECONDS, FRAME_SECONDS, MAX_DECODED_BYTES, WORKER_MEMORY_BYTES
-from medimg_core.types import Image, Mark, Note, PatientHeader, Segmentation
+from medimg_core.types import Image, Mark, MrSequence, Note, PatientHeader, Segmentation
 
 WORKERS: Final = 2
 """Processes of the pool; the second starts when two files are read at once."""
@@ -45,6 +45,8 @@ class Decoded:
     removed: int
     notes: tuple[Note, ...]
     segmentation: Segmentation | None = None
+    frame: str = ""
+    sequence: MrSequence | None = None
 
 
 class WorkerFailure(UnreadableImage):
@@ -118,6 +120,8 @@ class _Worker:
                     removed=int(head["removed"]),
                     notes=tuple(Note(kind, text) for kind, text in message["notes"]),
                     segmentation=segmentation,
+                    frame=str(head["frame"]),
+                    sequence=wire.unpack_sequence(head["sequence"]),
                 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from medimg_core.types import Image, Mark, ModelRef, Note, PatientHeader
+from medimg_core.types import Image, Mark, ModelRef, MrSequence, Note, PatientHeader
 
 
 @dataclass(slots=True)
@@ -30,6 +30,8 @@ class OpenedFile:
         images: frames in file order.
         frames: how many `images` yields.
         group: hash of what binds files to one series (series and patient); empty for a file of its own.
+        frame: hash of what binds files to one patient's frame of reference; empty where the file names none.
+        sequence: which MR sequence it is, as far as the header tells.
         patient: for `ui` alone.
         removed: number of attributes that identify or may identify and that were left behind.
         notes: repairs and doubts; complete once `images` and the segmentation's marks are exhausted.
@@ -40,6 +42,8 @@ class OpenedFile:
     images: Iterator[Image]
     frames: int = 1
     group: str = ""
+    frame: str = ""
+    sequence: MrSequence | None = None
     patient: PatientHeader = field(default_factory=PatientHeader)
     removed: int = 0
     notes: list[Note] = field(default_factory=list)

@@ -46,6 +46,17 @@ def in_order(images: Sequence[Image]) -> tuple[list[int], Kind, tuple[Note, ...]
     return order, "slices", tuple(_irregular([known[i] for i in order]))
 
 
+def describe(images: Sequence[Image], kind: Kind, more: str = "") -> str:
+    """What a series is, made of coded values only: the header's own description is free text.
+
+    Args:
+        more: its MR sequence.
+    """
+    first = images[0]
+    what = " ".join(part for part in (first.modality or first.format, (first.body_part or "").lower(), more) if part)
+    return what if kind == "single" else f"{what}, {len(images)} {kind}"
+
+
 def _irregular(places: Sequence[float]) -> list[Note]:
     notes = []
     steps = np.diff(places)

@@ -10,16 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from medimg_core.errors import MedImgError, OutlinesOnly, TooLarge
 from medimg_core.io.archives import Item, Source, load_path, sources
 from medimg_core.io.isolation import WORKERS, Decoded, Pool, WorkerFailure, default_pool
 from medimg_core.io.limits import MAX_FILE_BYTES, MAX_STUDY_BYTES
 from medimg_core.io.notes import segmentation_note, series_notes
-from medimg_core.io.series import in_order, place, plane
+from medimg_core.io.series import describe, in_order, place, plane
 from medimg_core.io.sniff import refusal, sniff
-from medimg_core.types import Failure, Image, Note, PatientHeader, Segmentation, Series, Study
+from medimg_core.types import Failure, Image, MrSequence, Note, PatientHeader, Segmentation, Series, Study
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all files."""
@@ -41,6 +41,8 @@ class FileResult:
         images: frames or pages in file order; empty on failure.
         encoding: how pixels are stored, in words.
         group: hash shared by files of one series; empty for a file of its own.
+        frame: hash shared by files of one patient's frame of reference; empty where the file names none.
+        sequence: which MR sequence it is, as far as the header tells.
         patient: for `ui` alone.
         removed: number of identifying attributes left behind.
         notes: repairs and doubts.
@@ -60,6 +62,8 @@ class FileResult:
     error: MedImgError | None = None
     reference: str = ""
     segmentation: Segmentation | None = None
+    frame: str = ""
+    sequence: MrSequence | None = None
 
 
 def read_file(item: Path | bytes, *, number: int = 1, pool: Pool | None = None) -> FileResult:
@@ -143,8 +147,11 @@ def read_study(
         if stopped():
             break
     series, headers = [], []
+    frames: dict[str, int] = {}
     for files in _groups(good):
-        series.append(_series(files))
+        # A number of the study in place of the hash: what leaves `io` finds nobody in another archive.
+        frame = frames.setdefault(files[0].frame, len(frames)) if files[0].frame else None
+        series.append(replace(_series(files), frame=frame))
         headers.append(files[0].patient)
     notes = tuple(note for found in segmentations for note in (segmentation_note(found), *found.notes))
     return Study(tuple(series), tuple(failures), notes, tuple(segmentations)), tuple(headers)
@@ -179,6 +186,8 @@ def _read(source: Source, number: int, pool: Pool) -> FileResult:
         patient=decoded.patient,
         removed=decoded.removed,
         notes=decoded.notes,
+        frame=decoded.frame,
+        sequence=decoded.sequence,
     )
 
 
@@ -219,11 +228,5 @@ def _series(files: Sequence[FileResult]) -> Series:
         patient=files[0].patient != NOBODY,
         found=[*found, *(note for file in files for note in file.notes)],
     )
-    return Series(ordered, kind, _description(ordered, kind), notes)
-
-
-def _description(images: Sequence[Image], kind: Literal["single", "slices", "frames"]) -> str:
-    """What the series is, made of coded values only: the header's own description is free text."""
-    first = images[0]
-    what = " ".join(part for part in (first.modality or first.format, (first.body_part or "").lower()) if part)
-    return what if kind == "single" else f"{what}, {len(images)} {kind}"
+    sequence = files[0].sequence
+    return Series(ordered, kind, describe(ordered, kind, sequence or ""), notes, sequence)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medimg_core.types import Image, Mark, ModelRef, PatientHeader, Region, Spacing, VoiLut, Window
+from medimg_core.types import Image, Mark, ModelRef, MrSequence, PatientHeader, Region, Spacing, VoiLut, Window
 
 Message = dict[str, Any]
 Buffer = Any  # anything with the buffer protocol: bytes, memoryview, contiguous array
@@ -122,6 +122,11 @@ def pack_model(model: ModelRef | None) -> Message | None:
 def unpack_model(message: Message | None) -> ModelRef | None:
     """The inverse of `pack_model`."""
     return ModelRef(**{name: str(value) for name, value in message.items()}) if message is not None else None
+
+
+def unpack_sequence(message: object) -> MrSequence | None:
+    """An MR sequence that is one of the terms, else None."""
+    return next((term for term in get_args(MrSequence) if term == message), None)
 
 
 def pack_patient(patient: PatientHeader) -> Message:

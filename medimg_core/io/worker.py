@@ -59,6 +59,7 @@ def _answer(connection: socket.socket, reader: Reader, data: memoryview) -> None
 
 def _send_images(connection: socket.socket, opened: OpenedFile) -> None:
     head = {"frames": opened.frames, "group": opened.group, "encoding": opened.encoding, "removed": opened.removed}
+    head |= {"frame": opened.frame, "sequence": opened.sequence}
     wire.send(connection, {"type": "head", **head, "patient": wire.pack_patient(opened.patient)})
     for image in opened.images:
         message, buffers = wire.pack_image(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from medimg_core.catalog import list_models
 from medimg_core.errors import Cancelled, MedImgError
 from medimg_core.explain.registry import Progress
 from medimg_core.io import read_study
@@ -13,6 +14,7 @@ from medimg_core.ui import words
 from medimg_core.ui.faults import report
 from medimg_core.ui.panel import Panel, Row
 from medimg_core.ui.session import Case
+from medimg_core.workflows.sequences import add_joined, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ def read(files: Sequence[bytes], progress: Progress = lambda share: None) -> Rea
     study, headers = read_study(items, progress=tell, stopped=lambda: halted[1] > 0)
     if 0 < halted[0] < halted[1]:
         study = replace(study, notes=(*study.notes, Note("doubt", words.read_until(*halted))))
+    if wanted(list_models()):
+        study, whose = add_joined(study)
+        headers = (*headers, *(headers[series] for series in whose))
     failures = tuple(Failure(f.number, f.error, f.reference or report(f.error)) for f in study.failures)
     return Reading(replace(study, failures=failures), headers)
 
@@ -63,6 +68,12 @@ def upload_panel(case: Case, routed: Sequence[Row]) -> Panel:
         rows.append(("Also", f"{len(study.failures) - 4} more files could not be read."))
     number = f"image {case.chosen + 1} of {len(study.images)}, content hash {image.digest[:8]}."
     return Panel("none", words.read_sentence(study.images, len(study.failures)), number, rows=tuple(rows))
+
+
+def sequence_rows(case: Case) -> tuple[Row, ...]:
+    """Which series of the study were joined as colours, or what is missing for that."""
+    said = words.notes_of(case.study.notes, "sequences")
+    return (("Sequences", said),) if said else ()
 
 
 def failure_panel(failure: Failure) -> Panel:

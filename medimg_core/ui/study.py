@@ -69,8 +69,13 @@ def line(image: Image, told: str | None, wanted: str | None, space: Workspace) -
 
 
 def label(case: Case, index: int) -> str:
-    """What an image is called beside others of its case: its side and view, else its number."""
+    """What an image is called beside others of its case: its side and view, else its number; of a joined series, so."""
     image, header = case.study.images[index], case.header_of(index)
+    first = 0
+    for series in case.study.series:
+        if series.sequence == "joined" and first <= index < first + len(series.images):
+            return f"Joined {index - first + 1}"
+        first += len(series.images)
     side = {"L": "Left", "R": "Right"}.get(image.laterality or header.side, "")
     named = " ".join(part for part in (side, image.view or header.view) if part)
     return named or f"Image {index + 1}"

@@ -16,7 +16,7 @@ from medimg_core.errors import BadRequest, MedImgError, OutlinesOnly
 from medimg_core.inference import Answer, gate, predict
 from medimg_core.inference.places import Box
 from medimg_core.io import read_files
-from medimg_core.types import GateVerdict, Image, Measurement, Region, Spacing, Statement
+from medimg_core.types import GateVerdict, Image, Measurement, MrSequence, Region, Spacing, Statement
 from medimg_core.workflows.places_words import places_words
 from medimg_core.workflows.route import Routed, models, route
 
@@ -35,6 +35,8 @@ class Opened:
         index: number of the image within its file, from 0; None where the file could not be read.
         frames: images in the file.
         group: shared by images that may be slices of one series; empty for an image of its own.
+        frame, sequence: as in `io.FileResult`.
+        parts: of a slice that was joined from three sequences, their files in the order of its colours.
     """
 
     file: str
@@ -43,6 +45,9 @@ class Opened:
     frames: int = 0
     error: MedImgError | None = None
     group: str = ""
+    frame: str = ""
+    sequence: MrSequence | None = None
+    parts: tuple[str, ...] = ()
 
 
 def choose_models(name: str) -> tuple[ModelCard, ...]:
@@ -79,7 +84,7 @@ def open_paths(paths: Sequence[str], spacing: Spacing | None = None) -> Iterator
             known = image if image.spacing is not None or spacing is None else replace(image, spacing=spacing)
             frames = len(result.images)
             group = f"file {result.number}" if frames > 1 else result.group
-            yield Opened(file, index, known, frames, group=group)
+            yield Opened(file, index, known, frames, group=group, frame=result.frame, sequence=result.sequence)
 
 
 def _as_given(label: str, paths: Sequence[str]) -> str:
@@ -242,12 +247,15 @@ def bare_object(opened: Opened, status: str, reason: str, card: ModelCard | None
         "regions": [],
         "measurements": [],
         "seconds": None,
+        **({"files": list(opened.parts)} if opened.parts else {}),
     }
 
 
 def sentence(result: Mapping[str, Any], card: ModelCard | None) -> str:
     """An object in words, for a reader at a terminal."""
     where = result["file"] if not result["index"] else f"{result['file']} image {result['index'] + 1}"
+    if result.get("files"):
+        where = f"{result['file']} joined slice {result['index'] + 1}"
     if result["status"] != "ok" or card is None:
         return f"{where}: {result['reason']}"
     parts = [f"{where}:"]

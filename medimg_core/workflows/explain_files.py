@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -24,6 +24,7 @@ from medimg_core.workflows.explain_places import (
     structures,
     was_outlined,
 )
+from medimg_core.workflows.sequence_files import with_joined
 
 
 class Names:
@@ -63,12 +64,14 @@ def explain_paths(
     box: Box | None = None,
     png: bool = True,
     progress: Progress = lambda share: None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Json]:
     """Write `<name>.<method>.npy` (float32 on the source grid, raw) and `.png` for every image and method.
 
     Args:
         methods, target: see `explain_places.split_methods`; without a target the decision and the first structure.
         box: where to look, for models that ask for it.
+        say: see `with_joined`.
 
     Yields:
         One object an image and method; one object for an image that was refused or could not be read.
@@ -79,7 +82,7 @@ def explain_paths(
     of_answer, of_outline = split_methods(card, methods, target)
     out.mkdir(parents=True, exist_ok=True)
     names = Names([source.label for source in sources([Path(path) for path in paths])])
-    for opened, beside in with_neighbours(open_paths(paths), [card]):
+    for opened, beside in with_neighbours(with_joined(open_paths(paths), [card], say), [card]):
         if opened.image is None:
             yield _failure(failed(opened, opened.error))
             continue

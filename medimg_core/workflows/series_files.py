@@ -82,7 +82,7 @@ def _all(group: _Group, seen: dict[int, Slice], card: ModelCard) -> list[Slice]:
 def _object(found: SeriesDiagnosis, slices: Sequence[tuple[str, int | None]]) -> Json:
     said = found.prediction
     files = list(dict.fromkeys(file for file, _ in slices))
-    whole = Opened(_common(files), None, None)
+    whole = Opened(common_folder(files), None, None)
     point, spread = said.operating_point, said.interval
     content: dict[str, Any] = {
         **bare_object(whole, "refused" if said.refused else "ok", " ".join(found.notes), found.card),
@@ -106,7 +106,7 @@ def _object(found: SeriesDiagnosis, slices: Sequence[tuple[str, int | None]]) ->
     return content
 
 
-def _common(files: Sequence[str]) -> str:
+def common_folder(files: Sequence[str]) -> str:
     """The folder or archive that holds all files, as given; the first file where there is none."""
     try:
         return os.path.commonpath(files) or files[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from medimg_core.io.deidentify import count_identifying, patient_header, series_group
+from medimg_core.io.deidentify import count_identifying, frame_group, patient_header, series_group
 from medimg_core.io.dicom import attributes, pixels, segmentation
 from medimg_core.io.dicom.layout import ENCODINGS, Layout, judge
+from medimg_core.io.dicom.sequence import sequence
 from medimg_core.io.dicom.source import parse, quiet
 from medimg_core.io.dicom.values import Dataset, Frame, text
 from medimg_core.io.opened import OpenedFile, OpenedSegmentation, with_digest
@@ -38,6 +39,8 @@ def open_dicom(data: bytes | memoryview) -> OpenedFile:
         images=_images(dataset, layout, notes),
         frames=layout.frames,
         group=series_group(dataset),
+        frame=frame_group(dataset),
+        sequence=sequence(dataset) if layout.grey else None,
         patient=patient_header(dataset),
         removed=count_identifying(dataset),
         notes=notes,
