@@ -48,7 +48,7 @@ class Findings:
         corrected: drawn or corrected by a reader.
         measurements: of the model's regions; `measured`: the reader's.
         model: None where only a reader was at work.
-        removed: boxes of the model that a reader took away; they stand in the table alone.
+        removed: regions of the model that a reader took away; they stand in the table alone.
         fit_for_use: whether the model's regions may be relied on in these patients.
     """
 

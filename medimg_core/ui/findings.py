@@ -67,6 +67,8 @@ def headline(found: Found) -> str:
     if found.places.kind == "boxes":
         return boxed(found)
     if not found.shown:
+        if found.removed:
+            return "No outline is left: you removed what the model had drawn."
         names = [naming.lower(structure.title) for structure in found.places.structures]
         return f"Nothing was outlined: no {naming.either(names)} was found."
     return f"{capitalised(_listed([title_of(found, region) for region in found.shown]))}: outlined, not measured."
@@ -128,10 +130,16 @@ def _second_line(found: Found) -> str:
 
 def corrected_words(found: Found) -> str:
     """`Corrected by you: left ventricle.`, and how many of the model's boxes are not shown any more."""
-    names = [naming.lower(structure.title) for structure in found.places.structures if structure.id in found.corrected]
-    said = f"Corrected by you: **{_listed(names)}**."
-    gone = len(found.removed)
-    return f"{said} The model’s own {numerals.plural(gone, 'box', 'boxes')} removed or moved." if gone else said
+    # Of a structure that is made of others those are named that were corrected.
+    own = [
+        one for one in found.places.structures if one.id in found.corrected and not set(one.of) & set(found.corrected)
+    ]
+    said = f"Corrected by you: **{_listed([naming.lower(structure.title) for structure in own])}**."
+    if found.places.kind == "boxes":
+        gone = len(found.removed)
+        return f"{said} The model’s own {numerals.plural(gone, 'box', 'boxes')} removed or moved." if gone else said
+    taken = [naming.lower(structure.title) for structure in own if not found.corrected[structure.id]]
+    return f"{said} Removed: {_listed(taken)}." if taken else said
 
 
 def rows(found: Found) -> tuple[Row, ...]:
@@ -228,7 +236,7 @@ def quality(found: Found) -> Table | None:
 
 def _expected(found: Found, structure: str, region: Region | None) -> str:
     if region is None:
-        return "none found"
+        return "removed by you" if structure in found.corrected else "none found"
     return "by you" if structure in found.corrected else f"**{figure(region.score)}**"
 
 

@@ -92,7 +92,7 @@ def show(case: Case, card: ModelCard, images: tuple[Image, ...], said: GateVerdi
     panel = _panel(clip, said)
     st.html(html(replace(panel, rows=())))
     pair = list(clip.chosen or ())
-    measuring.controls(case, pair, everywhere=case.together)
+    measuring.controls(case, pair, everywhere=case.together, removing=False)
     st.html(rows_html((*panel.rows, *measured, *_saves(clip))))
     return findings.provenance(pair[0]) if pair else words.NOT_RUN
 

@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator as Place
 
 from medimg_core.errors import BadRequest
-from medimg_core.ui import findings, quantities, session
+from medimg_core.types import Region
+from medimg_core.ui import findings, naming, quantities, session
 from medimg_core.ui.session import Case
 from medimg_core.workflows.find import Found, typed, without
 
@@ -17,17 +18,19 @@ __all__ = ["Place", "controls"]
 _WRONG = "spacing-wrong"
 
 
-def controls(case: Case, finds: Sequence[Found], everywhere: bool = False) -> None:
+def controls(case: Case, finds: Sequence[Found], everywhere: bool = False, removing: bool = True) -> None:
     """The lines below the rows, as far as there is something to do.
 
     Args:
         everywhere: a typed size holds for all images of the case, not for the chosen series alone.
+        removing: outlines and boxes can be taken away; of two frames side by side a button would not say whose.
     """
     useful = [one for one in finds if not one.prediction.refused]
     if not useful:
         return
     for one in useful:
-        _remove(one)
+        if removing:
+            _remove(one)
         if one.corrected:
             _reset(one)
     if case.chosen in case.untyped:
@@ -37,19 +40,26 @@ def controls(case: Case, finds: Sequence[Found], everywhere: bool = False) -> No
 
 
 def _remove(one: Found) -> None:
-    """A button for each box that is shown, by its number there."""
-    boxes = [region for region in one.shown if region.kind == "box"]
-    if not boxes:
+    """A button for each outline that is shown, by its name, and for each box, by its number there."""
+    wholes = {structure.id for structure in one.places.structures if structure.of}
+    several = [region for region in one.shown if region.label not in wholes]  # a whole goes with its parts
+    if not several:
         return
     with st.container(key=f"boxes-{one.card.name}", horizontal=True, vertical_alignment="center", gap="small"):
-        for number, box in enumerate(boxes, 1):
+        for number, region in enumerate(several, 1):
             st.button(
-                f"Remove box {number}" if len(boxes) > 1 else "Remove the box",
+                _named(one, region, number, len(several)),
                 key=f"remove-{one.card.name}-{one.image.digest[:16]}-{number}",
                 type="tertiary",
                 on_click=session.correct,
-                args=(one.image.digest, one.card.name, box.label, without(one, box)),
+                args=(one.image.digest, one.card.name, region.label, without(one, region)),
             )
+
+
+def _named(one: Found, region: Region, number: int, count: int) -> str:
+    if region.kind != "box":
+        return f"Remove {naming.lower(findings.title_of(one, region))}"
+    return f"Remove box {number}" if count > 1 else "Remove the box"
 
 
 def _reset(one: Found) -> None:

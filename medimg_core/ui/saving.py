@@ -62,7 +62,7 @@ def make(kind: str, key: object, space: Workspace, query: Mapping[str, str]) -> 
 
 
 def kept(one: Found) -> Findings:
-    """What was found as exports take it: the model's as it left them, boxes apart that the reader removed, and his own
+    """What was found as exports take it: the model's as it left them, those apart that the reader removed, and his own
     beside them.
     """
     theirs = one.prediction.measurements
@@ -72,11 +72,13 @@ def kept(one: Found) -> Findings:
         if not any(m.name == measured.name and math.isclose(m.value, measured.value) for m in theirs)
     )
     said, removed = one.prediction, one.removed
+    if any(region.kind != "box" for region in removed):  # sizes of what is no longer there
+        theirs = tuple(m for m in theirs if any(m.name == measured.name for measured in one.measured))
     return Findings(
         one.image,
         tuple(region for region in said.regions if region not in removed),
         tuple(region for region in one.left if by_reader(region)),
-        said.measurements,
+        theirs,
         own,
         said.model,
         removed,

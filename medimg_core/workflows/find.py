@@ -9,9 +9,11 @@ from typing import Any
 
 from medimg_core.catalog import ModelCard, PlacesCard, Population, evaluation
 from medimg_core.errors import BadRequest
+from medimg_core.imaging.outline import box_of, polygons
 from medimg_core.inference import predict
 from medimg_core.inference.engine import choose_engine
 from medimg_core.inference.measures import measure
+from medimg_core.inference.measures.registry import mask_of
 from medimg_core.inference.places import LEAST, Box, measured
 from medimg_core.types import GateVerdict, Image, Interval, Measurement, Prediction, Region, Spacing
 from medimg_core.workflows.cache import ByteCache
@@ -102,12 +104,13 @@ class Found:
 
     @property
     def removed(self) -> tuple[Region, ...]:
-        """The model's boxes that a reader took away or put another in the place of."""
+        """The model's regions that a reader took away, and its boxes that he put another in the place of."""
         kept = {region.box for region in self.left}
         return tuple(
             region
             for region in self.prediction.regions
-            if region.kind == "box" and region.label in self.corrected and region.box not in kept
+            if region.label in self.corrected
+            and (region.box not in kept if region.kind == "box" else not self.corrected[region.label])
         )
 
     @property
@@ -221,9 +224,24 @@ def correct(found: Found, corrected: Corrected) -> Found:
     """
     if not corrected:
         return replace(found, corrected={}, measured=())
-    changed = replace(found, corrected=dict(corrected))
+    changed = replace(found, corrected=_with_wholes(found, corrected))
     kind = found.places.measure
     return replace(changed, measured=measure(kind, changed.trusted, found.image, {}) if kind else ())
+
+
+def _with_wholes(found: Found, corrected: Corrected) -> Corrected:
+    """What a reader corrected, with the structures that are made of it."""
+    out = dict(corrected)
+    for whole in found.places.structures:
+        if whole.id in corrected or not any(part in corrected for part in whole.of):
+            continue
+        left = [region for part in whole.of for region in corrected.get(part, ())]
+        left += [one for one in found.prediction.regions if one.label in whole.of and one.label not in corrected]
+        mask = mask_of(left, whole.of, found.image.shape)
+        rings = polygons(mask)
+        polygon = tuple((float(x), float(y)) for x, y in rings[0]) if rings else ()
+        out[whole.id] = (Region("outline", whole.id, math.nan, box_of(mask), polygon, mask),) if rings else ()
+    return out
 
 
 def by_reader(region: Region) -> bool:
@@ -231,9 +249,9 @@ def by_reader(region: Region) -> bool:
     return math.isnan(region.score)
 
 
-def without(found: Found, box: Region) -> tuple[Region, ...]:
-    """What is left of a structure when a reader takes one of the boxes away that are shown."""
-    return tuple(region for region in found.shown if region.label == box.label and region is not box)
+def without(found: Found, away: Region) -> tuple[Region, ...]:
+    """What is left of a structure when a reader takes one of its regions away that are shown."""
+    return tuple(region for region in found.shown if region.label == away.label and region is not away)
 
 
 def place_figures(card: ModelCard, test_set: str) -> PlaceFigures | None:

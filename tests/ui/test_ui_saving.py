@@ -14,6 +14,7 @@ from test_ui_pages import diagnosis, start, text, upload, viewers
 
 from drawn_films import dicom_film, png
 from medimg_core.catalog import read_card
+from medimg_core.errors import BadRequest
 from medimg_core.io import read_study
 from medimg_core.types import Region
 from medimg_core.ui import saving
@@ -60,6 +61,33 @@ def test_nothing_outlined_offers_the_table_alone(space: Workspace) -> None:
     links = saving.links([nothing], space)
     assert "CSV" in links
     assert "SEG" not in links
+
+
+def test_what_was_taken_away_stands_in_the_table_alone(space: Workspace) -> None:
+    away = correct(found(), {"lesion": ()})
+    saving.row([away], space)
+    (key,) = space.saves
+    rows = list(csv.DictReader(io.StringIO(saving.make("csv", key, space, {}).decode())))
+    assert [(row["label"], row["by"]) for row in rows] == [("lungs", "model"), ("lesion", "model, removed by reader")]
+    assert float(rows[1]["area_mm2"]) > 0  # nothing is lost: its size stays beside its name
+    kept = saving.kept(away)
+    assert ([region.label for region in kept.regions], kept.measurements) == (["lungs"], ())
+    study, _ = read_study([("", FILM), ("", saving.make("seg", key, space, {}))])
+    (segmentation,) = study.segmentations
+    assert [mark.region.label for mark in segmentation.marks] == ["lungs"]
+    space.close()
+
+
+def test_a_link_of_before_says_that_nothing_is_left(space: Workspace) -> None:
+    saving.row([found()], space)
+    saving.row([correct(found(), {"lesion": (), "lungs": ()})], space)
+    (key,) = space.saves
+    with pytest.raises(BadRequest, match="Nothing is outlined, so there is nothing to export"):
+        saving.make("seg", key, space, {})
+    assert saving.make("png", key, space, {}).startswith(b"\x89PNG")
+    table = saving.make("csv", key, space, {}).decode()
+    assert table.count("model, removed by reader") == 2
+    space.close()
 
 
 def test_a_dropped_segmentation_becomes_a_layer_of_the_open_case(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medimg_core.catalog import read_card
+from medimg_core.catalog import Structure, read_card
 from medimg_core.errors import BadRequest
-from medimg_core.types import Image, Region, Spacing
+from medimg_core.types import GateVerdict, Image, Prediction, Region, Spacing
+from medimg_core.ui.findings import corrected_words
 from medimg_core.workflows import find as module
 from medimg_core.workflows.find import correct, describe, find, find_cache, outlining, place_figures, typed
 from model_folder import TINY_MODEL, TINY_OUTLINE, synthetic_film
@@ -93,3 +94,37 @@ def test_what_a_reader_corrects_is_his_and_is_measured_without_the_models_errors
     nothing = correct(found, {"lesion": ()})
     assert [region.label for region in nothing.shown] == ["lungs"]
     assert not nothing.measurements
+    assert [region.label for region in nothing.removed] == ["lesion"]
+    assert not changed.removed  # an outline that was pulled is another, not none
+
+
+def test_a_structure_that_is_made_of_others_follows_them() -> None:
+    """Lungs of 40 and 30 columns: the reader makes the right one 10 columns narrower, then takes it away."""
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    parts = (Structure("lung_right", "Right lung"), Structure("lung_left", "Left lung"))
+    whole = Structure("lungs", "Both lungs", of=("lung_right", "lung_left"))
+    card = replace(card, places=replace(card.places, structures=(whole, *parts), measure="lungs"))
+
+    def block(name: str, first: int, last: int, score: float = 0.9) -> Region:
+        mask = np.zeros(FILM.shape, np.bool_)
+        mask[20:120, first:last] = True
+        return Region("outline", name, score, (float(first), 20.0, float(last), 120.0), mask=mask)
+
+    right, left = block("lung_right", 20, 60), block("lung_left", 120, 150)
+    assert right.mask is not None
+    assert left.mask is not None
+    both = Region("outline", "lungs", 0.9, mask=right.mask | left.mask)
+    said = Prediction(card.ref, {}, GateVerdict(True), population="drawn", regions=(both, right, left))
+    image = replace(FILM, spacing=Spacing(0.5, 2.0, "typed"))
+
+    def areas(**corrected: tuple[Region, ...]) -> dict[str, float]:
+        found = correct(describe(said, image, card), corrected)
+        assert "Both lungs" not in corrected_words(found)
+        return {m.name: m.value for m in found.measurements if m.name.endswith("_area")}
+
+    assert areas() == {"lung_right_area": 4000, "lung_left_area": 3000, "lungs_area": 7000}
+    narrow = block("lung_right", 30, 60, math.nan)
+    assert areas(lung_right=(narrow,)) == {"lung_right_area": 3000, "lung_left_area": 3000, "lungs_area": 6000}
+    assert areas(lung_right=()) == {"lung_left_area": 3000, "lungs_area": 3000}
+    assert areas(lung_right=(), lung_left=()) == {}

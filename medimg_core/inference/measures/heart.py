@@ -178,8 +178,6 @@ def ejection_fraction(ed: Sequence[Region], es: Sequence[Region], image: Image, 
     elif large > 0:
         fraction = 100 * (large - small) / large
         found.insert(0, _as_biplane(fraction, scale.basis, errors))
-    else:
-        doubts.append("The outlines of the left ventricle are too thin to have a volume: correct them by hand.")
     if abs(large - small) < ALIKE * max(large, small):
         doubts.append(
             "The two frames are almost alike: they may show one phase. End-systole is where the ventricle is smallest."

@@ -131,13 +131,6 @@ def test_two_frames_of_one_phase_are_doubtful() -> None:
     )
 
 
-def test_outlines_without_a_volume_have_no_fraction_but_a_doubt() -> None:
-    dot = [region("left_ventricle", box(SHAPE, 4, 4, 5, 5))]
-    with_volume = ejection_fraction(dot, dot, image(SHAPE), {})
-    assert with_volume.measurements[0].value == 0  # a pixel has a volume of some kind
-    assert "almost alike" in with_volume.doubts[0]
-
-
 @pytest.mark.parametrize(("row_mm", "column_mm"), [(0.9, 0.45), (0.4, 0.8)])
 def test_pixels_that_are_not_square_leave_volumes_and_fraction_as_they_are(row_mm: float, column_mm: float) -> None:
     """Half ellipsoids of 60 mm by 20 mm and of 50 mm by 14 mm, whatever the pixels that they are drawn on."""
