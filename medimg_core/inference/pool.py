@@ -11,8 +11,9 @@ from medimg_core.catalog import ModelCard, hashes
 from medimg_core.inference.engine import Engine, choose_engine
 from medimg_core.inference.runtime import Runtime
 
-LIMIT_BYTES = 512 * 2**20
-"""Networks of a million parameters count 60 to 170 MB each, as many interpreters as are in use."""
+LIMIT_BYTES = 160 * 2**20
+"""Networks of a million parameters count 20 to 40 MB each, and five times as much once all maps were asked for. With it
+the web process stays below 400 MB with every model used once."""
 
 Key = tuple[str, str, str, Engine]
 """Folder, file and its hash, engine: a folder that was exported anew is another network."""
@@ -63,7 +64,9 @@ class RuntimePool:
             self._loaded.move_to_end(key)
         if mine:
             self._load(key, future, card, chosen, network)
-        return future.result()
+        runtime = future.result()
+        self._shrink()  # what is kept may have grown since it was loaded
+        return runtime
 
     def _load(self, key: Key, future: Future[Runtime], card: ModelCard, engine: Engine, network: str) -> None:
         try:
@@ -74,7 +77,6 @@ class RuntimePool:
             future.set_exception(error)
             return
         future.set_result(runtime)
-        self._shrink()
 
     def _shrink(self) -> None:
         """Let go of the networks used longest ago; who still holds one finishes with it."""

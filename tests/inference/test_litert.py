@@ -124,6 +124,15 @@ def test_memory_is_counted_with_the_interpreters_in_use(tiny_model: ModelCard, i
     assert runtime.nbytes == 2 * one - file
 
 
+def test_memory_is_counted_with_what_was_asked_for(tiny_model: ModelCard, inputs: np.ndarray) -> None:
+    runtime = LiteRTRuntime(tiny_model)
+    before = runtime.nbytes
+    runtime.predict(inputs[0])
+    assert runtime.nbytes == before
+    runtime.input_gradient(inputs[0], np.ones(tiny_model.outputs, np.float32))
+    assert runtime.nbytes > 2 * before
+
+
 def test_a_prediction_loads_no_tensorflow() -> None:
     program = (
         "import sys; sys.path.insert(0, 'tests')\n"

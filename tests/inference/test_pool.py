@@ -72,6 +72,17 @@ def test_the_one_used_longest_ago_leaves_first(cards: list[ModelCard]) -> None:
     assert loader.names == ["a", "b", "c", "b"]
 
 
+def test_what_has_grown_since_it_was_loaded_counts(cards: list[ModelCard]) -> None:
+    pool = RuntimePool(250, Loader())
+    a, b, _ = cards
+    pool.get(a, "litert")
+    grown = pool.get(b, "litert")
+    grown.nbytes = 200  # type: ignore[misc]
+    assert pool.names() == ("a", "b")
+    pool.get(b, "litert")
+    assert pool.names() == ("b",)
+
+
 def test_a_network_above_the_limit_still_answers(cards: list[ModelCard]) -> None:
     pool = RuntimePool(50, Loader())
     pool.get(cards[0], "litert")
