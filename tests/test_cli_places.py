@@ -288,13 +288,13 @@ def test_explain_says_what_a_model_that_outlines_cannot(
     assert words in capsys.readouterr().err
 
 
-def slice_at(mm: float, value: int) -> Opened:
+def slice_at(mm: float, value: int, down: float = 1.0) -> Opened:
     image = Image(
         np.full((8, 8), value, np.float32),
         "MONOCHROME2",
         f"slice {value}",
         position=(0.0, 0.0, mm),
-        orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+        orientation=(1.0, 0.0, 0.0, 0.0, down, 0.0),
     )
     return Opened(f"{value}.dcm", 0, image, 1, group="series")
 
@@ -313,6 +313,10 @@ def test_slices_get_their_neighbours_by_position() -> None:
         ("alone.png", []),
     ]
     assert all(not beside for _, beside in with_neighbours(stream, [card]))
+    feet_first = [slice_at(10, 1, -1.0), slice_at(0, 2, -1.0), slice_at(5, 3, -1.0), slice_at(5, 4, -1.0)]
+    turned = [[image.digest for image in beside] for _, beside in with_neighbours(feet_first, [looking])]
+    assert turned[:3] == [["slice 3", "slice 1"], ["slice 2", "slice 3"], ["slice 2", "slice 1"]]
+    assert turned[3] == ["slice 2", "slice 1"]  # doubled: a slice is no neighbour of its own place
 
 
 def chamber(

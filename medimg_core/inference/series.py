@@ -142,8 +142,8 @@ def combine(slices: Sequence[Slice], card: ModelCard) -> SeriesAnswer:
     """
     rule = series_card(card)
     usable = [i for i, one in enumerate(slices) if one.features is not None]
-    stack = arrange([slices[i].where for i in usable], rule)
-    places = [[usable[i] for i in place] for place in stack.places]
+    stack = arrange([one.where for one in slices], usable, rule)
+    places = [list(place) for place in stack.places]
     notes = (*_missing(slices), *stack.notes)
     refusal = stack.refusal or _too_few(len(places), len(slices))
     if refusal:

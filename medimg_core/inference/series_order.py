@@ -63,21 +63,26 @@ def where(image: Image) -> Where:
     return Where(mm, plane(image) if mm is not None else (), image.digest, image.sex, image.age_years)
 
 
-def arrange(slices: Sequence[Where], rule: SeriesCard) -> Stack:
-    """Order slices and say what is wrong with them."""
-    refusal = _several_patients(slices)
-    stacks = Counter(one.plane for one in slices)
+def arrange(slices: Sequence[Where], usable: Sequence[int], rule: SeriesCard) -> Stack:
+    """Order slices and say what is wrong with them.
+
+    Args:
+        slices: all that were given, in the order in which a reader counts them.
+        usable: numbers of those that can be used; where another lies there is no gap.
+    """
+    refusal = _several_patients([slices[i] for i in usable])
+    stacks = Counter(slices[i].plane for i in usable)
     largest = max(stacks, key=lambda own: stacks[own]) if stacks else ()
-    own = [i for i, one in enumerate(slices) if one.plane == largest]
+    own = [i for i in usable if slices[i].plane == largest]
     notes = []
-    if len(own) < len(slices):
+    if len(own) < len(usable):
         notes.append(
             f"The slices are of {len(stacks)} stacks that differ in direction, matrix or kind: {len(own)} of the "
-            f"largest were used, {len(slices) - len(own)} left out. Give each series by itself."
+            f"largest were used, {len(usable) - len(own)} left out. Give each series by itself."
         )
     places = _places(slices, own)
-    known = [mm for place in places if (mm := slices[place[0]].mm) is not None]
-    notes += [*_doubles(slices, places), *_distances(known, rule), *_count(len(places), rule)]
+    given = _places(slices, [i for i, one in enumerate(slices) if one.plane == largest])
+    notes += [*_doubles(slices, places), *_distances(slices, given, places, rule), *_count(len(places), rule)]
     return Stack(tuple(places), tuple(notes), refusal)
 
 
@@ -121,17 +126,23 @@ def _doubles(slices: Sequence[Where], places: Sequence[tuple[int, ...]]) -> Iter
         yield "Slices of one position differ: two scans of this stack may be mixed. Give each by itself."
 
 
-def _distances(known: Sequence[float], rule: SeriesCard) -> Iterator[str]:
-    """Gaps, and a part in place of a whole; nothing where places are not known."""
-    if len(known) < 2:
+def _distances(
+    slices: Sequence[Where], given: Sequence[tuple[int, ...]], used: Sequence[tuple[int, ...]], rule: SeriesCard
+) -> Iterator[str]:
+    """Gaps among the places given, and a part in place of a whole among those used; nothing without places."""
+    known = [mm for place in given if (mm := slices[place[0]].mm) is not None]
+    ends = [mm for place in (*used[:1], *used[-1:]) if (mm := slices[place[0]].mm) is not None]
+    if len(known) < 2 or len(used) < 2:
         return
     steps = np.diff(known)
     usual = float(np.median(steps))
     for index in np.flatnonzero(steps > _GAP * usual)[:3]:
         missing = max(1, round(steps[index] / usual) - 1)
         what = "one slice seems" if missing == 1 else f"{missing} slices seem"
-        yield f"Gap: {what} to be missing between slices {index + 1} and {index + 2} of the sorted series."
-    covered = known[-1] - known[0] + usual
+        pairs = [sorted((i, j)) for i in given[index] for j in given[index + 1]]
+        first, second = min(pairs, key=lambda pair: pair[1] - pair[0])
+        yield f"Gap: {what} to be missing between slices {first + 1} and {second + 1}."
+    covered = ends[-1] - ends[0] + usual
     if rule.whole_mm is not None and covered < rule.whole_mm:
         yield (
             f"Only a part of an examination: the slices cover {covered:.0f} mm, a whole one {rule.whole_mm:.0f} mm or "

@@ -112,7 +112,9 @@ def test_gaps_and_a_part_of_a_series_are_told(model: ModelCard) -> None:
     whole = said(drawn_stack(10), model)
     assert whole.notes == ()
     missing = said([image for i, image in enumerate(drawn_stack(10)) if i != 4], model)
-    assert missing.notes == ("Gap: one slice seems to be missing between slices 4 and 5 of the sorted series.",)
+    assert missing.notes == ("Gap: one slice seems to be missing between slices 4 and 5.",)
+    downwards = [image for i, image in enumerate(drawn_stack(10)) if i != 2][::-1]
+    assert said(downwards, model).notes == ("Gap: one slice seems to be missing between slices 7 and 8.",)
     half = " ".join(said(drawn_stack(4), model).notes)
     assert "Fewer slices (4)" in half
     assert "cover 20 mm, a whole one 40 mm or more" in half
@@ -120,7 +122,7 @@ def test_gaps_and_a_part_of_a_series_are_told(model: ModelCard) -> None:
 
 def test_refused_and_unreadable_slices_have_no_weight(model: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = drawn_stack(8)
-    stack[3] = replace(stack[3], modality="US")
+    stack[3] = replace(stack[3], for_processing=True)
 
     def failing(image: Image, *rest: object, **options: object) -> object:
         if image.instance == 6:
@@ -134,8 +136,10 @@ def test_refused_and_unreadable_slices_have_no_weight(model: ModelCard, monkeypa
     assert found.slices[3] is not None
     assert found.slices[3].refused
     assert found.slices[5] is None
-    assert "Slice 4 was refused" in found.notes[0]
-    assert "Slice 6 was unreadable" in found.notes[1]
+    assert found.notes == (  # no gap: both lie where they should
+        "Slice 4 was refused by the input check and not counted.",
+        "Slice 6 was unreadable and not counted.",
+    )
 
 
 def test_two_slices_are_no_series_but_keep_their_answers(model: ModelCard) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from series_folder import drawn_stack, series_model, slice_file
+from series_folder import UPSIDE_DOWN, drawn_stack, series_model, slice_file
 from streamlit.testing.v1 import AppTest
 from test_ui_pages import start, text, upload, viewers
 
@@ -296,6 +296,16 @@ def test_half_a_series_is_answered_with_doubt(app: AppTest, tmp_path: Path) -> N
     page = text(diagnosis(app, *slices(tmp_path, 4)))
     assert "Doubts Only a part of an examination: the slices cover 20 mm" in page
     assert "Fewer slices (4)" in page
+
+
+def test_a_gap_and_a_double_of_a_scan_feet_first_are_told_and_answered(app: AppTest, tmp_path: Path) -> None:
+    files = slices(tmp_path, 10, positive=6, ImageOrientationPatient=list(UPSIDE_DOWN), PatientPosition="FFS")
+    page = text(diagnosis(app, *files[:4], files[2], *files[5:]))
+    assert "Signs of pneumonia in this series." in page
+    assert "One slice position occurs more than once; slices of one position count once together." in page
+    # The stage begins at the head, where the planes face: slice 5 of it is the last one before the gap.
+    assert "Gap: one slice seems to be missing between slices 5 and 6." in page
+    assert len(viewers(app)[0]["images"]) == 10
 
 
 def test_two_patients_get_no_common_answer_and_their_slices_stand(app: AppTest, tmp_path: Path) -> None:

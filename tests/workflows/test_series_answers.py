@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from series_folder import drawn_stack, series_model, slice_file
+from series_folder import UPSIDE_DOWN, drawn_stack, series_model, slice_file
 
 from medimg_core.catalog import ModelCard, evaluation, open_model
 from medimg_core.cli import main
@@ -86,6 +86,81 @@ def test_predict_tells_the_series_after_its_images(
     assert set(images[0]) <= set(series)
     assert main(["predict", "--model", model.name, str(tmp_path / "ct")]) == 0
     assert "series of 6 slices: Pneumonia, pneumonia" in capsys.readouterr().out
+
+
+def told_series(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
+    """Exit status, and the objects of whole series."""
+    status = main(["predict", "--model", "tiny_model", "--json", str(folder)])
+    return status, [said for said in objects(capsys) if said["index"] is None and "slices" in said]
+
+
+def test_half_a_series_says_what_is_missing_and_answers(
+    model: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every second slice is lost in the upper half, and one file is damaged."""
+    for number in (0, 1, 2, 3, 5, 7):
+        slice_file(tmp_path / "ct" / f"{number}.dcm", number, 0.4 if number == 2 else 0.0)
+    (tmp_path / "ct" / "4.dcm").write_bytes((tmp_path / "ct" / "5.dcm").read_bytes()[:2000])
+    status, (said,) = told_series(tmp_path / "ct", capsys)
+    assert (status, said["status"], said["decision"], len(said["files"])) == (1, "ok", "pneumonia", 6)
+    assert "Gap: one slice seems to be missing between slices 4 and 5." in said["reason"]
+    assert "Gap: one slice seems to be missing between slices 5 and 6." in said["reason"]
+    for number in (5, 7):
+        (tmp_path / "ct" / f"{number}.dcm").unlink()
+    _, (half,) = told_series(tmp_path / "ct", capsys)
+    assert half["status"] == "ok"
+    assert "Only a part of an examination: the slices cover 20 mm, a whole one 40 mm or more." in half["reason"]
+
+
+def test_doubled_slices_count_once_and_are_said(
+    model: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(9):
+        slice_file(tmp_path / "once" / f"{number}.dcm", number, 0.4 if number == 5 else 0.0)
+        slice_file(tmp_path / "twice" / f"{number}.dcm", number, 0.4 if number == 5 else 0.0)
+    copied = (tmp_path / "twice" / "5.dcm").read_bytes()
+    (tmp_path / "twice" / "copy.dcm").write_bytes(copied)
+    (_, (once,)), (status, (twice,)) = (told_series(tmp_path / name, capsys) for name in ("once", "twice"))
+    assert (status, once["reason"], len(twice["files"])) == (0, "", 10)
+    assert twice["reason"] == "One slice position occurs more than once; slices of one position count once together."
+    assert twice["scores"] == pytest.approx(once["scores"], abs=1e-6)
+    assert sum(one["weight"] for one in twice["slices"]) == pytest.approx(1)
+
+
+def test_feet_first_is_the_same_series(model: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The planes face the feet and the slices come in the other order: numbers, names and normals all disagree."""
+    for number in range(9):
+        strength = 0.4 if number == 6 else 0.0
+        slice_file(tmp_path / "head" / f"{number}.dcm", number, strength)
+        turned = {"PatientPosition": "FFS", "ImageOrientationPatient": list(UPSIDE_DOWN), "InstanceNumber": 9 - number}
+        slice_file(tmp_path / "feet" / f"{9 - number}.dcm", number, strength, **turned)
+    (_, (head,)), (status, (feet,)) = (told_series(tmp_path / name, capsys) for name in ("head", "feet"))
+    assert (status, feet["reason"]) == (0, "")
+    assert feet["scores"] == pytest.approx(head["scores"], abs=1e-6)
+    assert Path(head["slices"][0]["file"]).name == "6.dcm"
+    assert Path(feet["slices"][0]["file"]).name == "3.dcm"
+
+
+def test_mixed_series_stay_apart_and_two_patients_get_no_common_answer(
+    model: ModelCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three stacks: of two numbers, and of one number in two directions."""
+    sagittal = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
+    for number in range(5):
+        slice_file(tmp_path / "ct" / f"a{number}.dcm", number, 0.4 if number == 2 else 0.0)
+        slice_file(tmp_path / "ct" / f"b{number}.dcm", number, series="1.2.3.5")
+        across = {"ImagePositionPatient": [5.0 * number, 0.0, 0.0], "ImageOrientationPatient": sagittal}
+        slice_file(tmp_path / "ct" / f"c{number}.dcm", number, **across)
+    status, found = told_series(tmp_path / "ct", capsys)
+    assert status == 0
+    stacks = {"".join(sorted({Path(name).name[0] for name in said["files"]})): said["decision"] for said in found}
+    assert stacks == {"a": "pneumonia", "b": "normal", "c": "normal"}
+    for number in range(5):
+        slice_file(tmp_path / "two" / f"{number}.dcm", number, PatientSex="FM"[number % 2])
+    status, (said,) = told_series(tmp_path / "two", capsys)
+    assert (status, said["status"], said["scores"]) == (1, "refused", {})
+    assert said["reason"].startswith("These slices are of more than one patient: sex or age in their headers differ.")
+    assert all(one["probability"] is not None for one in said["slices"])  # the single slices stand
 
 
 def test_evaluate_measures_series_beside_the_highest_slice(
