@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medimg_core.cli.said import DONE, SOME_FAILED, show
+from medimg_core.cli.said import DONE, SOME_FAILED, say, show
 from medimg_core.errors import BadRequest, BadTable
 from medimg_core.progress import Progress
 
@@ -245,7 +245,7 @@ def train(options: argparse.Namespace) -> int:
 def saliency_check(options: argparse.Namespace) -> int:
     """Measure how far maps can be trusted."""
     from medimg_core.catalog import open_answering
-    from medimg_core.workflows.explain_places import split_methods
+    from medimg_core.workflows.explain_places import split_methods, structures
     from medimg_core.workflows.manifest import read_manifest
     from medimg_core.workflows.saliency_check import saliency_check
     from medimg_core.workflows.saliency_places import check_outlines, in_words, write_outlines
@@ -261,6 +261,9 @@ def saliency_check(options: argparse.Namespace) -> int:
     if of_outline:
         outlines = check_outlines(card, read_manifest(manifest, split, label=None), of_outline, progress=progress)
         write_outlines(card, outlines, split, options.out)
+        for name in structures(card):
+            if all(one.structure != name for one in outlines):
+                say(f"{name}: outlined in none of these films, so that no map of it was measured. Give other films.")
         for one in outlines:
             told.append(({"method": one.method, "structure": one.structure, **one.as_json()}, in_words(one)))
     progress.close()

@@ -131,7 +131,7 @@ def measure_clip(
     if pair[0].image.digest and pair[0].image.digest == pair[1].image.digest:
         doubts.append(_ONE_PICTURE)
         return replace(clip, frames=tuple(shown), doubts=tuple(doubts))
-    if not _alike(pair[0].image, pair[1].image):
+    if not alike(pair[0].image, pair[1].image):
         doubts.append(
             "The two frames differ in size or scale, so no ejection fraction is told. Load two frames of one clip."
         )
@@ -166,7 +166,8 @@ def _larger_first(areas: Sequence[float]) -> Phases | None:
     return Phases(first, 1 - first)
 
 
-def _alike(one: Image, other: Image) -> bool:
+def alike(one: Image, other: Image) -> bool:
+    """Whether two frames have one size and scale, so that what is measured in them can be compared."""
     if one.shape != other.shape or (one.spacing is None) != (other.spacing is None):
         return False
     if one.spacing is None or other.spacing is None:

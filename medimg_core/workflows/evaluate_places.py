@@ -20,6 +20,7 @@ from medimg_core.metrics import ImageBoxes
 from medimg_core.training.outlines.measure import agree, histograms
 from medimg_core.types import Image, MaskArray, Region
 from medimg_core.workflows.answers import READERS, ahead
+from medimg_core.workflows.clip import alike
 from medimg_core.workflows.evaluate import Progress, Run, line_of, summarise
 from medimg_core.workflows.manifest import Row
 from medimg_core.workflows.places_figures import (
@@ -125,6 +126,7 @@ def evaluate_places(
             films.append(seen.film)
             lines.append(seen.line)
             progress(len(films), len(rows))
+    hearts.finish()
     at_least = card.class_ids[card.positive] if card.form == "grade" else ""
     run = summarise(card, Table(card.class_ids, tuple(lines), at_least)) if card.answers else None
     return _summary(card, card.places, run, films, hearts, no_truth)
@@ -248,16 +250,33 @@ class Hearts:
         image: Image | None,
         es: Film,
         small: tuple[Region, ...],
-        _: Image | None,
+        other: Image | None,
     ) -> None:
-        try:
-            true = float(row.columns["ef"])
-        except (KeyError, ValueError):
+        true = _fraction(row)
+        if true is None:
             return
         answered = ed.status == es.status == "ok"
-        said = ejection_fraction(large, small, image, self._errors) if answered and image is not None else None
+        fit = answered and image is not None and other is not None and alike(image, other)
+        said = ejection_fraction(large, small, image, self._errors) if fit and image is not None else None
         by_name = {m.name: m for m in said.measurements} if said is not None else {}
         self.pairs.append(Pair(row.patient, true, "%", by_name.get("ejection_fraction"), answered))
+
+    def finish(self) -> None:
+        """Patients of whom the table holds one phase alone, or one of them twice, have a fraction that is missing."""
+        for frames in self._waiting.values():
+            film = next(iter(frames.values()))[0]
+            true = _fraction(film.row)
+            if true is not None:
+                self.pairs.append(Pair(film.row.patient, true, "%", None, film.status == "ok"))
+        self._waiting.clear()
+
+
+def _fraction(row: Row) -> float | None:
+    """The true ejection fraction that the manifest states, in percent."""
+    try:
+        return float(row.columns["ef"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _summary(

@@ -14,9 +14,11 @@ from test_ui_pages import diagnosis, start, text, upload, viewers
 from drawn_films import png
 from medimg_core.catalog import read_card
 from medimg_core.inference.places import Box
-from medimg_core.types import Image, Measurement, Region, Spacing
-from medimg_core.ui import corrected, findings, quantities, regions
-from medimg_core.ui.panel import Drawing, Table, rows_html
+from medimg_core.types import Image, Measurement, PatientHeader, Region, Series, Spacing, Study
+from medimg_core.ui import corrected, findings, quantities, regions, service
+from medimg_core.ui.answer import Asked
+from medimg_core.ui.panel import Drawing, Row, Table, rows_html
+from medimg_core.ui.session import Case, Workspace
 from medimg_core.workflows.find import Found, correct, find
 from model_folder import OUTLINES, TINY_OUTLINE, synthetic_film
 
@@ -92,6 +94,35 @@ def test_tables_and_drawings_cannot_become_markup() -> None:
     assert "&lt;b&gt;" in page
     assert "<svg></svg>" in page
     assert "<u>" not in page
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ((300.0, 10.0, 320.0, 30.0), "The box lies outside the image, which has 220 columns and 180 rows."),
+        ((40.0, 40.0, 40.0, 40.0), "The box is empty: it is less than a pixel wide or high."),  # a click
+        ((60.0, 40.0, 20.0, 90.0), "The box is empty: it is less than a pixel wide or high."),  # the wrong way round
+    ],
+)
+def test_a_box_that_shows_nothing_is_said_and_the_other_models_stand(
+    box: Box, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_card(TINY_OUTLINE)
+    assert whole.places is not None
+    boxed = replace(whole, name="tiny_boxed", places=replace(whole.places, window_mm=40.0))
+    space = Workspace()
+    monkeypatch.setattr(service.session, "workspace", lambda: space)
+    monkeypatch.setattr(service, "asked", lambda *_: Asked(whole, (whole, boxed)))
+    case = Case(Study((Series((FILM,)),)), (PatientHeader(),), boxes={0: box})
+    faults: list[Row] = []
+    shown = service.finds(FILM, None, case, faults)
+    assert [one.card.name for one in shown] == ["tiny_outline"]
+    assert [(title, str(text).startswith(said)) for title, text in faults] == [("Outline", True)]
+    assert "Draw it round what should be outlined" in str(faults[0][1])
+    right = replace(case, boxes={0: (60.0, 40.0, 160.0, 140.0)})
+    assert len(service.finds(FILM, None, right, faults)) == 2
+    assert len(faults) == 1
+    space.close()
 
 
 # ---- what comes back from the browser ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import numpy as np
 import pytest
 from drawn_outlines import STRENGTHS, outlined_films
 
-from medimg_core.catalog import read_card
+from medimg_core.catalog import read_card, write_hashes
 from medimg_core.cli import main
 from medimg_core.metrics import ImageBoxes
 from medimg_core.training.outlines.measure import Agreement
-from medimg_core.types import Measurement
+from medimg_core.types import Image, Measurement, Region
+from medimg_core.workflows.evaluate_places import Hearts
 from medimg_core.workflows.manifest import Row, read_manifest
 from medimg_core.workflows.places_figures import Film, Pair, box_figures, measured, outline_figures
 from medimg_core.workflows.places_truth import rules, true_masks
-from model_folder import OUTLINES, TINY_OUTLINE, film_masks
+from model_folder import OUTLINES, TINY_OUTLINE, copy_model, film_masks
 
 PIXEL = 0.8
 
@@ -135,6 +137,47 @@ def test_a_mask_of_another_size_stands_in_no_figure(tmp_path: Path) -> None:
     assert "20 x 20" in reason
 
 
+@pytest.fixture
+def blind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes a model that outlines nothing at all the installed one; returns a manifest with masks."""
+    folder = copy_model(TINY_OUTLINE, tmp_path / "models" / "tiny_outline")
+    card = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(card.replace("[[places.structures]]", "[[places.structures]]\nthreshold = 1.5"))
+    write_hashes(folder)
+    monkeypatch.setenv("MEDIMG_MODELS", str(folder.parent))
+    return outlined_films(tmp_path / "films")
+
+
+def test_a_model_that_outlines_nothing_is_measured(blind: Path, tmp_path: Path) -> None:
+    assert run(blind, tmp_path / "out") == 0
+    written = (tmp_path / "out" / "metrics.json").read_text()
+    assert "NaN" not in written
+    assert "Infinity" not in written
+    content = json.loads(written)
+    lesion = content["structures"]["lesion"]
+    assert (lesion["n"], lesion["present"], lesion["missed"], lesion["false"]) == (6, 4, 4, 0)
+    # Of three patients one has no blob: rightly empty, which is a Dice of 1. All others were missed.
+    assert lesion["dice"]["value"] == pytest.approx(1 / 3)
+    assert (lesion["dice_per_image"]["value"], lesion["iou"]["value"]) == (0, 0)
+    assert "hd95" not in lesion  # there is no distance from nothing
+    assert content["measurements"] == {}
+    rows = table(tmp_path / "out")
+    assert [row["found_px_lesion"] for row in rows] == ["0"] * 6
+    assert [row["dice_lesion"] for row in rows] == ["0.0", "1.0", "0.0"] * 2
+    assert json.loads((tmp_path / "out" / "regions.json").read_text()) == {f"f{i}": [] for i in range(6)}
+    assert "Dice, mean of patients" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_maps_of_what_was_never_outlined_are_said_not_to_be_measured(
+    blind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = ["saliency-check", "--model", "tiny_outline", "--manifest", str(blind), "--split", "test"]
+    assert main([*check, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    for name in ("lungs", "lesion"):
+        assert f"{name}: outlined in none of these films, so that no map of it was measured." in told.err
+
+
 def test_masks_are_read_as_the_card_says(tmp_path: Path) -> None:
     card = read_card(TINY_OUTLINE)
     assert card.places is not None
@@ -179,6 +222,39 @@ def test_boxes_of_refused_films() -> None:
     assert wrong["ap50"].value == pytest.approx(0.25)
     assert left_out["sensitivity_at_0.5"].value == pytest.approx(0.5)
     assert box_figures(films[2:], wrong=True) == {}
+
+
+def test_two_frames_of_one_phase_leave_a_fraction_that_is_missing() -> None:
+    """Patients with both phases, with end-diastole twice, with the phases swapped, without a known fraction, and with
+    frames of two sizes."""
+    plain = read_card(TINY_OUTLINE)
+    assert plain.places is not None
+    hearts = Hearts(replace(plain, places=replace(plain.places, measure="heart", errors={})))
+
+    def add(patient: str, phase: str, radius: float, ef: str = "50", side: int = 120) -> None:
+        y, x = np.mgrid[:side, :120] - 60.0
+        image = Image(np.zeros((side, 120), np.float32), "MONOCHROME2", "")
+        mask = np.asarray((y / 1.6) ** 2 + x**2 < radius**2)
+        drawn = (Region("outline", "left_ventricle", 0.9, mask=mask),)
+        row = Row(f"{patient}{phase}", Path(), patient=patient, columns={"phase": phase, "ef": ef})
+        hearts.add(Film(row, "ok", ""), drawn, image)
+
+    for patient, phases in {"a": (("ED", 25), ("ES", 20)), "b": (("ED", 25), ("ED", 24))}.items():
+        for phase, radius in phases:
+            add(patient, phase, radius)
+    add("c", "ED", 18)
+    add("c", "ES", 25)
+    add("d", "ED", 25, ef="")
+    add("e", "ED", 25)
+    add("e", "ES", 20, side=130)
+    hearts.finish()
+    hearts.finish()  # what is told once is told once
+    missing = {pair.patient: pair.found is None for pair in hearts.pairs}
+    assert missing == {"a": False, "b": True, "c": True, "e": True}
+    assert len(hearts.pairs) == 4
+    found = measured(hearts.pairs, "column ef")
+    assert found is not None
+    assert (found.n, found.missing) == (1, 3)
 
 
 def test_a_measurement_that_was_refused_counts_as_none_at_all() -> None:
