@@ -238,6 +238,32 @@ def test_many_small_regions_share_a_segment():
     assert [label_of(item) for item in few.SegmentSequence] == ["lesion", "lesion 2", "lesion 3"]
 
 
+def test_pixels_that_are_not_square_keep_their_sides():
+    """Rows before columns (PS3.3 10.7.1.3), as in the slices that the regions were drawn on."""
+    (measures,) = (
+        group.PixelMeasuresSequence[0]
+        for group in parsed(series_to_dicom_seg(of_series(slices(3)))).SharedFunctionalGroupsSequence
+    )
+    assert [float(side) for side in measures.PixelSpacing] == [0.2, 0.5]
+    assert float(measures.SliceThickness) == 2.5
+    alone = parsed(to_dicom_seg(image(spacing=None), [region(image(spacing=None))], REF))
+    assert "PixelMeasuresSequence" not in alone.SharedFunctionalGroupsSequence[0]
+
+
+def test_empty_outlines_are_left_out_beside_others_and_refused_alone():
+    one = image()
+    empty = [
+        Region("mask", "heart", 0.9, mask=np.zeros(one.shape, np.bool_)),
+        Region("box", "lesion", 0.9, box=(60.0, 2.0, 90.0, 9.0)),  # beyond the last column
+        Region("box", "lesion", 0.9, box=(5.0, 5.0, 5.0, 5.0)),
+        Region("outline", "nodule", 0.9, polygon=((1.0, 1.0), (1.2, 1.0), (1.2, 1.2))),  # holds no pixel's centre
+    ]
+    with pytest.raises(BadRequest, match="Nothing is outlined, so there is nothing to export"):
+        to_dicom_seg(one, empty, REF)
+    (segment,) = parsed(to_dicom_seg(one, [*empty, region(one)], REF)).SegmentSequence
+    assert label_of(segment) == "lung_right"
+
+
 def test_what_cannot_leave_is_said():
     one = image()
     with pytest.raises(BadRequest, match="Nothing is outlined"):

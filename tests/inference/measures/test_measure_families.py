@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from drawn_masks import box, ellipse, image, region
+from scipy.special import ellipe
 
 from medimg_core.inference.measures import ErrorFit, measure
 from medimg_core.inference.measures.fetal_head import age_from_circumference, chart_deviation
@@ -64,6 +65,28 @@ def test_a_head_has_circumference_diameters_and_age() -> None:
     slope = (0.54 + 0.0009 * (hc.value / 10) ** 2) / 10
     assert (age.high - age.low) / 2 == pytest.approx(1.96 * math.hypot(1.49, 2 * slope))
     assert (age.high + age.low) / 2 == pytest.approx(age.value)
+
+
+@pytest.mark.parametrize(("row_mm", "column_mm"), [(0.9, 0.3), (0.25, 0.5)])
+@pytest.mark.parametrize("degrees", [0, 35, 90])
+def test_a_head_on_pixels_that_are_not_square_has_its_size(row_mm: float, column_mm: float, degrees: float) -> None:
+    """Half axes of 55 and 44 mm: the circumference is that of the elliptic integral, the age that of the chart."""
+    shape = (round(130 / row_mm), round(130 / column_mm))
+    mask = ellipse(shape, (shape[1] / 2, shape[0] / 2), (55, 44), degrees, row_mm, column_mm)
+    spacing = Spacing(row_mm, column_mm, "PixelSpacing")
+    found = by_name(measure("fetal_head", [region("head", mask)], image(shape, spacing), {}))
+    exact = 4 * 55 * ellipe(1 - (44 / 55) ** 2)
+    assert found["head_circumference"].value == pytest.approx(exact, abs=0.5)
+    assert found["biparietal_diameter"].value == pytest.approx(88, abs=0.5)
+    assert found["occipitofrontal_diameter"].value == pytest.approx(110, abs=0.5)
+    assert found["gestational_age"].value == pytest.approx(age_from_circumference(exact), abs=0.1)
+
+
+def test_lungs_on_pixels_that_are_not_square_have_their_areas() -> None:
+    found = by_name(measure("lungs", chest(), image((100, 120), Spacing(0.5, 0.25, "PixelSpacing")), {}))
+    assert found["lung_right_area"].value == 35 * 70 * 0.125
+    assert found["heart_area"].value == 50 * 35 * 0.125
+    assert found["cardiothoracic_ratio"].value == pytest.approx(0.5)  # both widths lie in rows
 
 
 def test_the_bias_of_the_circumference_moves_the_interval_of_the_age() -> None:
