@@ -391,6 +391,7 @@ class Mark:
         source: UID, made of its digest, of the image that it was drawn on; empty where the file is not one of ours.
         plane: marks of one segmentation with the same number lie on the same image.
         position, orientation: of the plane, as in `Image`; None where the file does not say them.
+        fit_for_use: false where the file says that the model was too weak for these patients.
     """
 
     region: Region
@@ -399,6 +400,7 @@ class Mark:
     plane: int = 0
     position: tuple[float, float, float] | None = None
     orientation: tuple[float, float, float, float, float, float] | None = None
+    fit_for_use: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,10 @@ MAKER: Final = "medimg"
 """Manufacturer that our files name; only of such files UIDs, scores and the model's name are believed."""
 
 
+UNFIT: Final = "not fit for use"
+"""Ends the description of a segment of a model that is too weak for these patients."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A coded concept (DICOM PS3.3 8.8)."""

@@ -19,7 +19,6 @@ NO_DATE: Final = "19700101"
 NO_TIME: Final = "000000"
 """Content Date and Time are of type 1 (PS3.3 C.7.6.16)."""
 
-UNFIT: Final = "not fit for use"
 _NOBODY: Final = "Anonymous"
 _CLASSES: Final = {  # modality -> SOP class of the image referred to (PS3.6 table A-1)
     "CR": "1.2.840.10008.5.1.4.1.1.1",
@@ -107,7 +106,7 @@ def description(segment: Segment, number: int, model: ModelRef | None) -> Any:
         algorithm_type="MANUAL" if algorithm is None else "AUTOMATIC",
         algorithm_identification=algorithm,
     )
-    item.SegmentDescription = segment.form if segment.fit_for_use else f"{segment.form}, {UNFIT}"
+    item.SegmentDescription = segment.form if segment.fit_for_use else f"{segment.form}, {terms.UNFIT}"
     if term.modifier is not None:
         kind = item.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = [_coded(term.modifier)]

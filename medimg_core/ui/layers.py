@@ -42,7 +42,7 @@ def legend(case: Case) -> list[Mapping[str, Any]]:
     for marks in found.marks.values():
         for mark in marks:
             told = _told(found, mark)
-            entries.setdefault(told["structure"], {**told, "missing": False})
+            entries.setdefault(told["structure"], {**told, "state": "shown"})
     return list(entries.values())
 
 
@@ -53,16 +53,16 @@ def rows(case: Case, image: Image) -> tuple[Row, ...]:
     said = [note.text for note in found.notes]
     if marks:
         by = {"model": "by a model", "reader": "by a reader"}
-        named = dict.fromkeys(f"{_title(mark)} ({by[mark.who]})" for mark in marks)
+        named = dict.fromkeys(f"{_title(mark)} ({by[mark.who]}{_use(mark)})" for mark in marks)
         said.insert(0, f"From a segmentation file: {', '.join(named)}.")
     return (("Layer", " ".join(said)),) if said else ()
 
 
 def _told(found: Attached, mark: Mark) -> dict[str, Any]:
     labels = list(dict.fromkeys(one.region.label for marks in found.marks.values() for one in marks))
-    title = f"{_title(mark)} (file)"
+    title = f"{_title(mark)} (file{_use(mark)})"
     return {
-        **regions.style(_FROM + labels.index(mark.region.label)),
+        **(regions.style(_FROM + labels.index(mark.region.label)) if mark.fit_for_use else regions.UNFIT),
         "structure": f"file {mark.region.label}",
         "model": "",
         "title": title,
@@ -70,6 +70,10 @@ def _told(found: Attached, mark: Mark) -> dict[str, Any]:
         "by": mark.who,
         "fixed": True,
     }
+
+
+def _use(mark: Mark) -> str:
+    return "" if mark.fit_for_use else ", not fit for use"
 
 
 def _title(mark: Mark) -> str:

@@ -22,7 +22,7 @@ _DASHES: tuple[tuple[int, ...], ...] = ((), (7, 4), (2, 3))
 _PARTS: Mapping[str, tuple[str, ...]] = {"lungs": ("lung_right", "lung_left")}
 """Structure -> those that it is made of, where a model outlines all of them."""
 
-_UNFIT: Mapping[str, Any] = {"colour": "#9EA4A9", "dash": [2, 4]}
+UNFIT: Mapping[str, Any] = {"colour": "#9EA4A9", "dash": [2, 4]}
 """Of what is not fit for use: grey and dotted, whichever structure; its words say so too."""
 
 _SMOOTH = 0.35
@@ -41,7 +41,7 @@ def lines(found: Found, image: int, named: bool = True) -> list[dict[str, Any]]:
         if region.label in _whole(found):
             continue
         own = by_reader(region)
-        look = style(order.get(region.label, 0)) if own or found.fit_for_use else _UNFIT
+        look = style(order.get(region.label, 0)) if own or found.fit_for_use else UNFIT
         told = {
             **look,
             "structure": region.label,
@@ -92,7 +92,7 @@ def outline(region: Region, image: int) -> dict[str, Any]:
 
 
 def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
-    """The structures that models look for, in their order: `shown`, `missing`, and where boxes are shown `more` of them."""
+    """The structures that models look for, in their order: `shown`, `missing`, and of boxes that are shown `more`."""
     out: dict[str, Mapping[str, Any]] = {}
     for one in found:
         seen = {region.label for region in one.shown}
@@ -101,7 +101,7 @@ def legend(found: Iterable[Found]) -> list[Mapping[str, Any]]:
                 continue
             if structure.id not in out or structure.id in seen:
                 named = {"structure": structure.id, "title": structure.title, "model": one.card.name}
-                look = style(index) if one.fit_for_use else _UNFIT
+                look = style(index) if one.fit_for_use else UNFIT
                 out[structure.id] = {**look, **named, "state": "shown" if structure.id in seen else "missing"}
                 if one.places.kind == "boxes" and structure.id in seen:
                     out[f"more {structure.id}"] = {**look, **named, "state": "more"}

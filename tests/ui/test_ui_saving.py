@@ -101,6 +101,23 @@ def test_a_dropped_segmentation_becomes_a_layer_of_the_open_case(monkeypatch: py
     assert "From a segmentation file: Lungs (by a model), Lesion (by a model), Lesion (by a reader)." in page
     (viewer,) = viewers(app)
     assert sum(line.get("fixed", False) for line in viewer["regions"]) == 3
+    layers = [entry for entry in viewer["legend"] if entry["structure"].startswith("file ")]
+    assert [(entry["title"], entry["state"]) for entry in layers] == [
+        ("Lungs (file)", "shown"),
+        ("Lesion (file)", "shown"),
+    ]
+
+
+def test_a_layer_says_that_its_model_was_not_fit_for_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    seg = saving.series_to_dicom_seg([replace(saving.kept(found()), fit_for_use=False)])
+    app: AppTest = start(monkeypatch, OUTLINES)
+    diagnosis(app, FILM, seg)
+    said = "Lungs (by a model, not fit for use), Lesion (by a model, not fit for use), Lesion (by a reader)."
+    assert f"From a segmentation file: {said}" in text(app)
+    (viewer,) = viewers(app)
+    layers = {line["words"]: line["colour"] for line in viewer["regions"] if line.get("fixed")}
+    assert layers["Lungs (file, not fit for use)"] == layers["Lesion (file, not fit for use)"] == "#9EA4A9"
+    assert layers["Lesion (file)"] != "#9EA4A9"
 
 
 def test_a_segmentation_of_another_image_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,11 +45,12 @@ _OLD_SCHEMES: Final = ("SRT", "SNM3", "99SDM")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One item of the Segment Sequence (PS3.3 table C.8.20-4)."""
+    """One item of the Segment Sequence (PS3.3 table C.8.20-4); how it was made is believed of our own files only."""
 
     label: str
     who: Literal["model", "reader"]
     boxed: bool
+    fit_for_use: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,13 @@ def _segments(dataset: Dataset, ours: bool) -> tuple[dict[int, Segment], ModelRe
         if place is None or not 0 <= place <= 65535 or place in found:
             raise UnreadableImage("The segments of this segmentation are not numbered.", AGAIN)
         manual = text(item, "SegmentAlgorithmType").upper() == "MANUAL"
-        boxed = ours and text(item, "SegmentDescription").partition(",")[0] == "box"
-        found[place] = Segment(_label(item, place), "reader" if manual else "model", boxed)
+        form, _, use = text(item, "SegmentDescription").partition(", ")
+        found[place] = Segment(
+            label=_label(item, place),
+            who="reader" if manual else "model",
+            boxed=ours and form == "box",
+            fit_for_use=not (ours and use == terms.UNFIT),
+        )
         model = model or (_model(item) if ours else None)
     return found, model
 
@@ -262,6 +268,7 @@ class _Place:
             plane=plane,
             position=self.position,
             orientation=self.orientation,
+            fit_for_use=segment.fit_for_use,
         )
 
 
