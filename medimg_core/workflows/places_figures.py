@@ -109,7 +109,9 @@ def outline_figures(films: Sequence[Film], structure: str, *, wrong: bool) -> Fi
         seen = [row for row in rows if row.true]
         found["dice_per_image"] = metrics.mean_interval([r.dice for r in seen], who[there], share=True)
         found["iou"] = metrics.mean_interval([r.iou for r in seen], who[there], share=True)
-        distance = metrics.median_interval([r.hd95 for r in seen], who[there])
+        there &= _one_unit(known, rows)
+        far = [row.hd95 for row, kept in zip(rows, there, strict=True) if kept]
+        distance = metrics.median_interval(far, who[there]) if far else None
         if distance is not None:
             found["hd95"] = distance
     counted = [film for film in known if structure in film.pixels and not wrong]
@@ -117,6 +119,15 @@ def outline_figures(films: Sequence[Film], structure: str, *, wrong: bool) -> Fi
     if area is not None:
         found["auprc"] = area
     return found
+
+
+def _one_unit(films: Sequence[Film], rows: Sequence[Agreement]) -> NDArray[np.bool_]:
+    """Millimetres and pixels are never averaged together: films without a spacing are left out where others have it.
+
+    Of a film without an answer nothing was found, which is far in any unit.
+    """
+    some = any(row.in_mm for row in rows)
+    return np.array([row.in_mm or not some or film.status != "ok" for film, row in zip(films, rows, strict=True)])
 
 
 def mean_dice(films: Sequence[Film], structures: Sequence[str], *, wrong: bool) -> Figures:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_ui_pages import diagnosis, start, text, upload, viewers
 
-from drawn_films import png
+from drawn_films import dicom_film, png
 from medimg_core.catalog import read_card
 from medimg_core.inference.places import Box
 from medimg_core.types import Image, Measurement, PatientHeader, Region, Series, Spacing, Study
@@ -230,6 +232,43 @@ def test_outlines_are_taken_away_one_by_one_and_come_back(app: AppTest) -> None:
     next(b for b in app.button if b.label == "Reset to the model’s outline").click().run()
     assert "Longest diameter" in text(app)
     assert {line["structure"] for line in viewers(app)[0]["regions"]} == {"lungs", "lesion"}
+
+
+def test_a_size_of_zero_is_said_and_another_can_be_typed(app: AppTest) -> None:
+    data = pydicom.dcmread(io.BytesIO(dicom_film(3, 0.4)))
+    del data.ImagerPixelSpacing
+    data.PixelSpacing = [0, 0]
+    out = io.BytesIO()
+    data.save_as(out)
+    assert "The pixel spacing in the file cannot be true: lengths are given in pixels." in text(
+        upload(app, out.getvalue())
+    )
+    app.switch_page("pages/diagnosis.py").run()
+    assert "Counted in pixels: the file states no size of them that can be true." in text(app)
+    app.text_input[0].set_value("0.8")
+    app.text_input[1].set_value("0.4")
+    next(b for b in app.button if b.label == "Measure").click().run()
+    page = text(app)
+    assert "typed by you , pixels 0.8 mm high and 0.4 mm wide: not square, which is counted in." in page
+    assert "Counted in pixels" not in page
+
+
+def test_one_sequence_where_three_are_needed_is_refused_with_what_to_load(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    models = Path(__file__).resolve().parents[2] / "models"
+    for name in ("brain_tumour_outline", "router"):
+        (tmp_path / name).symlink_to(models / name)
+    three = pydicom.dcmread(models / "demo_cases" / "22_brain_mr_sequences_2.dcm").pixel_array
+    app = start(monkeypatch, tmp_path)
+    page = text(upload(app, png(np.ascontiguousarray(three[..., 1]))))
+    headline = "Not analysed: this is one MR sequence, and three are needed."
+    assert headline in page
+    app.switch_page("pages/diagnosis.py").run()
+    page = text(app)
+    assert headline in page
+    assert "Load the series before contrast, FLAIR and after contrast, or slices with the three as red, green" in page
+    assert len(viewers(app)[0]["images"]) == 1  # it is shown all the same
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,21 @@ def test_a_refused_film_counts_as_wrong_even_where_there_was_nothing() -> None:
     assert "hd95" in outline_figures(films, "x", wrong=False)
 
 
+def test_distances_in_millimetres_and_in_pixels_are_never_one_figure() -> None:
+    def apart(patient: str, distance: float, in_mm: bool, status: str = "ok") -> Film:
+        row = replace(agreement(8, 10, 10), hd95=distance, in_mm=in_mm)
+        return film(patient, status, agreement={"x": row})
+
+    mixed = [apart("a", 2.0, True), apart("b", 3.0, True), apart("c", 40.0, False), apart("d", 50.0, False)]
+    mixed.append(apart("e", 60.0, False))
+    figures = outline_figures(mixed, "x", wrong=False)
+    assert figures["hd95"].value == pytest.approx(2.5)
+    assert figures["dice_per_image"].n == 5  # what has no unit counts all films
+    assert outline_figures(mixed[2:], "x", wrong=False)["hd95"].value == pytest.approx(50)
+    lost = [apart(name, float("inf"), False, "refused") for name in "fgh"]
+    assert "hd95" not in outline_figures([*mixed[:2], *lost], "x", wrong=True)  # most are infinitely far
+
+
 def test_boxes_of_refused_films() -> None:
     box = np.array([[0.0, 0.0, 10.0, 10.0]])
     films = [

@@ -32,7 +32,7 @@ to the millimetres of another picture."""
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One structure of one film: pixels of both outlines, of each, Dice, IoU and HD95 (in mm, or px without spacing).
+    """One structure of one film: pixels of both outlines, of each, Dice, IoU and HD95 (`in_mm`, or px without spacing).
 
     `score` is what the model expected its Dice to be; None where it outlined nothing.
     """
@@ -44,6 +44,7 @@ class Agreement:
     iou: float
     hd95: float
     score: float | None
+    in_mm: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +145,7 @@ def agree(truth: MaskArray, region: Region | None, image: Image) -> Agreement:
         metrics.iou(truth, mask),
         distance,
         region.score if region is not None else None,
+        image.spacing is not None,
     )
 
 
