@@ -57,7 +57,7 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
         if not service.answers(image, case.model):
             return outlined(case, image, left, right)
         asked = series.start(case)
-        found = service.answer(image, case.who, case.model)
+        found = service.answer(image, case.who, case.model, beside=service.neighbours_of(case))
         faults: list[Row] = []
         finds = service.finds(image, case.who, case, faults)
     except MedImgError as error:

@@ -68,7 +68,8 @@ def show(case: session.Case, image: Image, place: Any) -> tuple[str, str]:
         stage.preview(case, "explainability")
 
     try:
-        answer = service.answer(image, case.who, case.model) if service.answers(image, case.model) else None
+        asked, near = service.answers(image, case.model), service.neighbours_of(case)
+        answer = service.answer(image, case.who, case.model, beside=near) if asked else None
         if answer is not None and answer.state == "refused":
             return stage.beside(Panel("stop", words.NO_MAPS, words.NO_MAPS_WHY), picture), ""
         if answer is not None and answers.question(answer):
@@ -94,7 +95,7 @@ def classes(case: session.Case, answer: Answer, picker: Picker, place: Any) -> t
     """Maps of a class of the answer."""
     names, target = st.session_state.get(SLOTS) or service.side_by_side(answer.card), picker.value
     shown = maps.gather(answer, names, target)
-    got = stage.side_by_side(case, answer.image, answer.card.ref.hash, shown, names, picker, _SIGNED)
+    got = stage.side_by_side(case, answer.image, answer.look, shown, names, picker, _SIGNED)
     with place:
         work(answer, names, target)
     if got.slots and got.slots != names:

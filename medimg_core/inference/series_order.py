@@ -63,6 +63,27 @@ def where(image: Image) -> Where:
     return Where(mm, plane(image) if mm is not None else (), image.digest, image.sex, image.age_years)
 
 
+def neighbours(slices: Sequence[Where]) -> list[tuple[int, ...]]:
+    """Of each slice, the numbers of the one before and the one after by place; at an end of its stack its own.
+
+    Slices of one plane make a stack. Empty where a slice has no place, or its stack no second one. Of several slices at
+    one place the same stands for it in whatever order they are given.
+    """
+    stacks: dict[tuple[object, ...], list[int]] = {}
+    for number, one in enumerate(slices):
+        if one.mm is not None:
+            stacks.setdefault(one.plane, []).append(number)
+    found: list[tuple[int, ...]] = [()] * len(slices)
+    for own in stacks.values():
+        places = _places(slices, own)
+        first = [min(place, key=lambda number: slices[number].digest) for place in places]
+        for at, place in enumerate(places if len(places) > 1 else ()):
+            for number in place:
+                before = first[at - 1] if at else number
+                found[number] = (before, first[at + 1] if at + 1 < len(first) else number)
+    return found
+
+
 def arrange(slices: Sequence[Where], usable: Sequence[int], rule: SeriesCard) -> Stack:
     """Order slices and say what is wrong with them.
 

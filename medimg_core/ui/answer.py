@@ -13,6 +13,7 @@ from medimg_core.ui import chances, forms, naming, numerals, palette, who, words
 from medimg_core.ui.naming import condition, names
 from medimg_core.ui.panel import Bar, Figure, Figures, Panel, Row
 from medimg_core.ui.viewer import Layer
+from medimg_core.workflows.beside import near
 from medimg_core.workflows.diagnose import Diagnosis, State, target_of
 from medimg_core.workflows.route import accepted
 
@@ -43,6 +44,7 @@ class Answer:
         layer: the map beside the answer, for the viewer; None when refused.
         verdict: whether such maps deserve trust; None when refused.
         asked: who was asked, and why.
+        beside: the slices before and after it, whether its model looks at them or not.
     """
 
     image: Image
@@ -51,11 +53,17 @@ class Answer:
     layer: Layer | None
     verdict: Verdict | None
     asked: Asked
+    beside: tuple[Image, ...] = ()
 
     @property
     def card(self) -> ModelCard:
         """The model that answers."""
         return self.found.card
+
+    @property
+    def look(self) -> str:
+        """What beside the image decides the answer and its maps: the network, and the neighbours that it looked at."""
+        return "-".join((self.card.ref.hash, *near(self.card, self.beside)))
 
     @property
     def studied(self) -> bool:

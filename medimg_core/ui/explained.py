@@ -11,12 +11,13 @@ from medimg_core.catalog import Structure, hashes
 from medimg_core.explain import available_places, method, verdict
 from medimg_core.inference.places import Box
 from medimg_core.types import SaliencyMap
-from medimg_core.ui import naming, pixels, regions, routes, session, words
+from medimg_core.ui import naming, pixels, regions, routes, service, session, words
 from medimg_core.ui.answer import Answer
 from medimg_core.ui.maps import Shown, picture
 from medimg_core.ui.panel import Panel, Row
 from medimg_core.ui.session import Case, Workspace
 from medimg_core.ui.viewer import Layer, MethodView
+from medimg_core.workflows.beside import Beside, near
 from medimg_core.workflows.explain_places import explain_places, structures, was_outlined
 from medimg_core.workflows.find import Found, correct
 
@@ -32,11 +33,13 @@ class Outlined:
     Attributes:
         found: what the model outlined, without a reader's corrections: the map explains the model.
         box: where it was told to look.
+        beside: the slices before and after, for models that also look at those.
     """
 
     found: Found
     structure: Structure
     box: Box | None = None
+    beside: Beside = ()
 
     @property
     def key(self) -> str:
@@ -57,12 +60,13 @@ class Outlined:
 def outlined(case: Case, finds: Sequence[Found]) -> dict[str, Outlined]:
     """Every structure that models outline on the chosen image, found or not, by its key; models that box have none."""
     known: dict[str, Outlined] = {}
+    beside = service.neighbours_of(case)
     for one in finds:
         if one.prediction.refused:
             continue
         box = case.boxes.get(case.chosen) if one.places.needs_box else None
         for structure in one.places.structures if structures(one.card) else ():
-            target = Outlined(correct(one, {}), structure, box)
+            target = Outlined(correct(one, {}), structure, box, beside)
             known[target.key] = target
     return known
 
@@ -131,10 +135,16 @@ def _network(one: Outlined) -> str:
     return hashes(one.found.card)[f"{one.found.places.network}.tflite"]
 
 
+def _look(one: Outlined) -> tuple[object, ...]:
+    """What beside the image decides its maps."""
+    return (_network(one), one.box, *near(one.found.card, one.beside))
+
+
 def _saliency(one: Outlined, name: str, space: Workspace) -> SaliencyMap:
     found = one.found
+    target, said = one.structure.id, found.prediction
     (made,) = explain_places(
-        found.image, found.card, (name,), one.structure.id, found.prediction, box=one.box, cache=space.maps
+        found.image, found.card, (name,), target, said, box=one.box, beside=one.beside, cache=space.maps
     )
     return made
 
@@ -144,7 +154,7 @@ def _layer(one: Outlined, name: str, space: Workspace) -> Layer:
         made, places = _saliency(one, name, space), one.found.places
         return Layer(
             method=name,
-            target=f"{one.key} {_network(one)} {one.box}",
+            target=" ".join((one.key, *map(str, _look(one)))),
             values=pixels.overlay(made, places.input, not places.needs_box),
             scale=made.scale,
             maximum=made.maximum,
@@ -153,7 +163,7 @@ def _layer(one: Outlined, name: str, space: Workspace) -> Layer:
             seconds=made.seconds,
         )
 
-    return space.remember(("layer", one.found.image.digest, _network(one), one.box, name, one.key), make)
+    return space.remember(("layer", one.found.image.digest, *_look(one), name, one.key), make)
 
 
 def _view(one: Outlined, name: str, layer: Layer | None) -> MethodView:
@@ -161,7 +171,7 @@ def _view(one: Outlined, name: str, layer: Layer | None) -> MethodView:
     judged = verdict(found.card, name, found.population.id, one.structure.id)
     file = f"evidence-{name}-{found.image.digest[:8]}.png"
     token = space.case.give(
-        ("export", found.image.digest, _network(one), one.key, one.box, name),
+        ("export", found.image.digest, *_look(one), one.key, name),
         partial(_export, one, name, space),
         "image/png",
         file,

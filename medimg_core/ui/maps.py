@@ -80,7 +80,9 @@ def export(answer: Answer, name: str, target: str, space: Workspace, query: Mapp
         space: the session's workspace; the route that calls this knows no session.
     """
     asked = answer.found.answer
-    saliency = explain(answer.image, answer.card, (name,), target, answer=asked, cache=space.maps)[0]
+    saliency = explain(
+        answer.image, answer.card, (name,), target, answer=asked, beside=answer.beside, cache=space.maps
+    )[0]
     return picture(answer.image, saliency, answer.card, answer.found.population, query)
 
 
@@ -113,7 +115,7 @@ def picture(
 
 
 def _key(answer: Answer, name: str, target: str) -> tuple[str, str, str, str]:
-    return (answer.image.digest, answer.card.ref.hash, name, target)
+    return (answer.image.digest, answer.look, name, target)
 
 
 def _note(job: Job, digest: str) -> str:
@@ -132,7 +134,7 @@ def _view(answer: Answer, name: str, target: str, raw: bool, waiting: str) -> Me
     file = f"evidence-{name}-{answer.image.digest[:8]}.png"
     space = session.workspace()
     token = space.case.give(
-        ("export", answer.image.digest, answer.card.ref.hash, answer.told, name, target),
+        ("export", answer.image.digest, answer.look, answer.told, name, target),
         partial(export, answer, name, target, space),
         "image/png",
         file,

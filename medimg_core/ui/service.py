@@ -12,6 +12,7 @@ from medimg_core.explain.registry import Progress
 from medimg_core.inference import gate
 from medimg_core.inference.places import Box
 from medimg_core.inference.series import kept_key, see
+from medimg_core.inference.series_order import neighbours, where
 from medimg_core.types import Image, SaliencyMap
 from medimg_core.ui import naming, pixels, session, who
 from medimg_core.ui.answer import Answer, Asked
@@ -19,7 +20,8 @@ from medimg_core.ui.faults import report
 from medimg_core.ui.panel import Row
 from medimg_core.ui.session import Case, Workspace
 from medimg_core.ui.viewer import Layer
-from medimg_core.workflows.diagnose import diagnose, place, sides_of_patient, target_of
+from medimg_core.workflows.beside import Beside, near
+from medimg_core.workflows.diagnose import Diagnosis, diagnose, place, sides_of_patient, target_of
 from medimg_core.workflows.explain import explain
 from medimg_core.workflows.find import Found, correct, describe, find, outlining
 from medimg_core.workflows.route import Routed, accepted, models, route
@@ -98,6 +100,27 @@ def answering(cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
     return tuple(card for card in cards if card.answers and not (card.places is not None and card.places.needs_box))
 
 
+def neighbours_of(case: Case, image: int | None = None, space: Workspace | None = None) -> Beside:
+    """The slices before and after an image of a case, the chosen one unless told; empty where it is in no stack.
+
+    Args:
+        space: see `answer`.
+    """
+    used: Workspace = space or session.workspace()
+
+    def numbers() -> list[tuple[int, ...]]:
+        found, first = list[tuple[int, ...]](), 0
+        for series in case.study.series:
+            own = neighbours([where(one) for one in series.images])
+            found += [tuple(first + number for number in pair) for pair in own]
+            first += len(own)
+        return found
+
+    # Numbers and not images: a reader may type another spacing.
+    pair = used.remember(("neighbours", case.number), numbers)[case.chosen if image is None else image]
+    return tuple(case.study.images[number] for number in pair)
+
+
 def finds(image: Image, told: str | None, case: Case, faults: list[Row]) -> list[Found]:
     """What the models outline that an image goes to, with what the reader corrected.
 
@@ -108,10 +131,11 @@ def finds(image: Image, told: str | None, case: Case, faults: list[Row]) -> list
     space: Workspace = session.workspace()
     chosen, box, out = asked(image, case.model, space), case.boxes.get(case.chosen), []
     cards = (chosen.card,) if chosen.by_reader else chosen.routed
+    beside = neighbours_of(case)
     for card in outlining(cards, box=box is not None):
         needs = card.places is not None and card.places.needs_box
         try:
-            one = find_one(image, card, told, space, box if needs else None)
+            one = find_one(image, card, told, space, box if needs else None, beside)
         except MedImgError as error:
             report(error, image.digest)
             faults.append(("Outline", str(error)))
@@ -133,47 +157,61 @@ def waits_for_box(image: Image, case: Case) -> bool:
     return any(card.places is not None and card.places.needs_box for card in cards)
 
 
-def find_one(image: Image, card: ModelCard, told: str | None, space: Workspace, box: Box | None = None) -> Found:
-    """What one model outlines on an image; what it answered before is not asked again."""
+def find_one(
+    image: Image, card: ModelCard, told: str | None, space: Workspace, box: Box | None = None, beside: Beside = ()
+) -> Found:
+    """What one model outlines on an image and the slices beside it; what it answered before is not asked again."""
     population = who.chosen_population(card, told)
 
     def make() -> Found:
         if card.answers and box is None:
-            said = diagnose(image, card, population, with_map=False, answers=space.answers, maps=space.maps)
+            said = _diagnosed(image, card, population, space, beside)
             return describe(said.prediction, image, card)
-        return find(image, card, population, box=box, kept=space.found)
+        return find(image, card, population, box=box, beside=beside, kept=space.found)
 
-    return space.remember(("found", image.digest, card.ref.hash, population, box, image.spacing), make)
+    seen = near(card, beside)
+    return space.remember(("found", image.digest, card.ref.hash, population, box, image.spacing, seen), make)
 
 
-def answer(image: Image, told: str | None, wanted: str | None = None, space: Workspace | None = None) -> Answer:
-    """The answer to an image; computed once a session for the same pixels, model and patient group.
+def _diagnosed(image: Image, card: ModelCard, population: str | None, space: Workspace, beside: Beside) -> Diagnosis:
+    return diagnose(image, card, population, beside=beside, with_map=False, answers=space.answers, maps=space.maps)
+
+
+def answer(
+    image: Image,
+    told: str | None,
+    wanted: str | None = None,
+    space: Workspace | None = None,
+    beside: Beside = (),
+) -> Answer:
+    """The answer to an image; computed once a session for the same pixels, neighbours, model and patient group.
 
     Args:
         told: the reader's answer about age and view.
         wanted: name of the model that the reader chose; None leaves it to the router.
         space: the session's workspace, for work beside the page, which knows no session.
+        beside: the slices before and after (`neighbours_of`), for models that also look at those.
     """
     used: Workspace = space or session.workspace()
     chosen = asked(image, wanted, used)
-    key = ("answer", image.digest, chosen.card.ref.hash, told)
-    return used.remember(key, lambda: _answer(image, chosen, told, used))
+    key = ("answer", image.digest, chosen.card.ref.hash, told, near(chosen.card, beside))
+    return used.remember(key, lambda: _answer(image, chosen, told, used, beside))
 
 
-def _answer(image: Image, chosen: Asked, told: str | None, space: Workspace) -> Answer:
+def _answer(image: Image, chosen: Asked, told: str | None, space: Workspace, beside: Beside) -> Answer:
     card = chosen.card
     population = who.chosen_population(card, told)
-    found = diagnose(image, card, population, with_map=False, answers=space.answers, maps=space.maps)
+    found = _diagnosed(image, card, population, space, beside)
     if card.series is not None:  # what it says of one slice is not asked again for its series
         space.slices[kept_key(image, card, population)] = see(image, found.answer)
     if found.state == "refused":
-        return Answer(image, told, found, None, None, chosen)
+        return Answer(image, told, found, None, None, chosen, beside)
     name = FIRST_MAP
     target = target_of(found.prediction, card)
-    saliency = explain(image, card, (name,), target, answer=found.answer, cache=space.maps)[0]
-    where = place(saliency, sides_of_patient(card)) if found.state != "unfit" else ""
+    saliency = explain(image, card, (name,), target, answer=found.answer, beside=beside, cache=space.maps)[0]
+    said = place(saliency, sides_of_patient(card)) if found.state != "unfit" else ""
     trust = verdict(card, name, found.population.id)
-    return Answer(image, told, replace(found, place=where), as_layer(saliency, card), trust, chosen)
+    return Answer(image, told, replace(found, place=said), as_layer(saliency, card), trust, chosen, beside)
 
 
 def others(found: Answer, space: Workspace | None = None) -> list[Answer]:
@@ -184,21 +222,23 @@ def others(found: Answer, space: Workspace | None = None) -> list[Answer]:
     if found.asked.by_reader:
         return []
     rest = [card for card in answering(found.asked.routed) if card.name != found.card.name]
-    return [answer(found.image, who.chosen_population(card, found.told), card.name, space) for card in rest]
+    told = {card.name: who.chosen_population(card, found.told) for card in rest}
+    return [answer(found.image, told[card.name], card.name, space, found.beside) for card in rest]
 
 
 def all_images(case: Case, found: Answer) -> list[Answer | None]:
     """The answers to all images of a case, `found` for the chosen one; None where one could not be had."""
     return [
-        found if index == case.chosen else _quietly(image, case.told.get(index), case.models.get(index))
-        for index, image in enumerate(case.study.images)
+        found if index == case.chosen else _quietly(case, index, image) for index, image in enumerate(case.study.images)
     ]
 
 
-def _quietly(image: Image, told: str | None, wanted: str | None) -> Answer | None:
+def _quietly(case: Case, index: int, image: Image) -> Answer | None:
     """The answer to an image that the panel does not speak about; its failure is told once it does."""
+    told, wanted = case.told.get(index), case.models.get(index)
     try:
-        return answer(image, told, wanted) if answers(image, wanted) else None
+        beside = neighbours_of(case, index)
+        return answer(image, told, wanted, beside=beside) if answers(image, wanted) else None
     except MedImgError:
         return None
 
@@ -217,13 +257,15 @@ def one_layer(
         space: the session's workspace, given because jobs and routes run beside the page and know no session.
         progress: called between the passes of slow methods.
     """
-    card, asked = answer.card, answer.found.answer
+    card, asked, beside = answer.card, answer.found.answer, answer.beside
 
     def make() -> Layer:
-        made = explain(answer.image, card, (name,), target, answer=asked, progress=progress, cache=space.maps)
+        made = explain(
+            answer.image, card, (name,), target, answer=asked, beside=beside, progress=progress, cache=space.maps
+        )
         return as_layer(made[0], card)
 
-    return space.remember(("layer", answer.image.digest, card.ref.hash, name, target), make)
+    return space.remember(("layer", answer.image.digest, answer.look, name, target), make)
 
 
 def side_by_side(card: ModelCard) -> list[str]:

@@ -91,7 +91,7 @@ def with_map(
         return unanswered(case, image, counted) if alone else _plain(case, image)
     card, space, digest = answer.card, session.workspace(), image.digest
     fast = [m for m in service.offered(card) if m.family == "cam" and service.is_fast(m.name)]
-    entries, whose = {}, f"{digest} {card.ref.hash}"
+    entries, whose = {}, f"{digest} {answer.look}"
     for m in fast if alone else [m for m in fast if m.name == answer.layer.method]:
         if m.name == answer.layer.method:
             entries[m.name] = layer(answer.layer, whose, space.case)

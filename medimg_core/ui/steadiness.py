@@ -15,7 +15,7 @@ def line(answer: Answer) -> None:
     if answer.state in ("refused", "unfit"):
         return
     space, asked, card = session.workspace(), answer.found.answer, answer.card
-    key = ("spread", answer.image.digest, card.ref.hash, answer.found.population.id)
+    key = ("spread", answer.image.digest, answer.look, answer.found.population.id)
     job = space.jobs.start(key, "Small changes", lambda _: spread(asked, card))
     with st.container(key="steadiness"):
         (_told if job.done.is_set() else _waiting)(job)

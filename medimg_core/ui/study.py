@@ -14,6 +14,7 @@ from medimg_core.ui import answer as answers
 from medimg_core.ui import findings, naming, service, words
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.session import Case, Workspace
+from medimg_core.workflows.beside import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ def start(case: Case, space: Workspace) -> Job:
             progress(index / len(images))
             space.jobs.give_way("series")
             if index not in space.lines:
-                space.lines[index] = line(image, told.get(index), models.get(index), space)
+                space.lines[index] = line(
+                    image, told.get(index), models.get(index), space, service.neighbours_of(case, index, space)
+                )
 
     return space.jobs.start(_key(case), "All images", work)
 
@@ -48,14 +51,14 @@ def _key(case: Case) -> tuple[str, int]:
     return ("study", case.number)
 
 
-def line(image: Image, told: str | None, wanted: str | None, space: Workspace) -> Line:
-    """What one image is and what its models say; a failure is a sentence as well."""
+def line(image: Image, told: str | None, wanted: str | None, space: Workspace, beside: Beside = ()) -> Line:
+    """What one image is and what its models say to it and the slices beside it; a failure is a sentence as well."""
     try:
         chosen = service.asked(image, wanted, space)
         if chosen.routed and not chosen.card.answers:
-            one = service.find_one(image, chosen.card, told, space)
+            one = service.find_one(image, chosen.card, told, space, beside=beside)
             return Line(naming.title(one.prediction.gate.kind), (findings.summary(one),))
-        found = service.answer(image, told, wanted, space)
+        found = service.answer(image, told, wanted, space, beside)
         if found.state == "refused":
             return Line("", reason=gate.headline(found.found.prediction.gate, found.card if wanted else None))
         others = service.others(found, space)

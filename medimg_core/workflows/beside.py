@@ -1,18 +1,31 @@
-"""Slices of the command line with the slices beside them, for models that also look at those."""
+"""The slices beside a slice, for models that also look at those: of a series, and of the files of the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from medimg_core.catalog import ModelCard
-from medimg_core.inference.series_order import where
+from medimg_core.inference.series_order import neighbours, where
 from medimg_core.types import Image
 from medimg_core.workflows.diagnose_files import Opened
 
-_SAME_PLACE_MM = 0.01
-
 Beside = tuple[Image, ...]
 """The slices before and after; the slice itself at an end of its series. Empty where it has no place in one."""
+
+
+def around(images: Sequence[Image]) -> list[Beside]:
+    """Of each image of a series, its neighbours by position."""
+    numbers = neighbours([where(image) for image in images])
+    return [tuple(images[number] for number in pair) for pair in numbers]
+
+
+def near(card: ModelCard, beside: Sequence[Image]) -> tuple[str, ...]:
+    """Digests of the neighbours that a model looks at, as a part of every key that its results are kept by.
+
+    Empty for models that look at none, whose results are the same whatever lies beside.
+    """
+    looks = card.places is not None and card.places.context
+    return tuple(image.digest for image in beside) if looks else ()
 
 
 def with_neighbours(stream: Iterable[Opened], cards: Sequence[ModelCard]) -> Iterator[tuple[Opened, Beside]]:
@@ -40,23 +53,4 @@ def with_neighbours(stream: Iterable[Opened], cards: Sequence[ModelCard]) -> Ite
 
 def _placed(group: Sequence[Opened]) -> Iterator[tuple[Opened, Beside]]:
     """The members of one group in their order; slices of one plane are neighbours."""
-    stacks: dict[tuple[object, ...], dict[float, Image]] = {}
-    places: list[tuple[tuple[object, ...], float] | None] = []
-    for opened in group:
-        assert opened.image is not None
-        place = where(opened.image)
-        if place.mm is None:
-            places.append(None)
-            continue
-        mm = round(place.mm / _SAME_PLACE_MM) * _SAME_PLACE_MM
-        stacks.setdefault(place.plane, {}).setdefault(mm, opened.image)
-        places.append((place.plane, mm))
-    order = {own: sorted(stack) for own, stack in stacks.items()}
-    for opened, known in zip(group, places, strict=True):
-        if known is None:
-            yield opened, ()
-            continue
-        plane, mm = known
-        line, stack = order[plane], stacks[plane]
-        here = line.index(mm)
-        yield opened, (stack[line[max(here - 1, 0)]], stack[line[min(here + 1, len(line) - 1)]])
+    yield from zip(group, around([opened.image for opened in group if opened.image is not None]), strict=True)

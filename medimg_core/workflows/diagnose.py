@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from medimg_core.inference.calibration import interval
 from medimg_core.inference.engine import choose_engine
 from medimg_core.metrics import Rates, rates
 from medimg_core.types import GateVerdict, Image, Interval, Prediction, SaliencyMap
+from medimg_core.workflows.beside import near
 from medimg_core.workflows.cache import ByteCache
 from medimg_core.workflows.explain import MapCache, explain
 from medimg_core.workflows.route import route
@@ -24,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 State = Literal["positive", "negative", "doubtful", "refused", "unfit"]
 
-AnswerKey = tuple[str, tuple[object, ...], str, str, str, str]
-"""Digest of the pixels, the header entries that the gate reads, model, hash, population, engine."""
+AnswerKey = tuple[str, tuple[object, ...], str, str, str, str, tuple[str, ...]]
+"""Digest of the pixels, the header entries that the gate reads, model, hash, population, engine, neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def diagnose(
     model: ModelCard | str = "auto",
     population: str | None = None,
     *,
+    beside: Sequence[Image] = (),
     with_map: bool = True,
     engine: str = "auto",
     answers: ByteCache[AnswerKey, Answer] | None = None,
@@ -149,6 +151,7 @@ def diagnose(
     Args:
         model: a card, a name, or `auto` for the first model that `route` names.
         population: id on the card, where the reader told age and view; None takes them from the header.
+        beside: the slices before and after, for models that also look at those.
         with_map: whether to make the map.
         engine: see `inference.engine.choose_engine`.
         answers, maps: where results are kept; the process's own where None.
@@ -158,13 +161,13 @@ def diagnose(
     """
     card = model if isinstance(model, ModelCard) else route(image).first if model == "auto" else open_answering(model)
     kept = ANSWERS if answers is None else answers
-    answer = _ask(image, card, population, engine, kept)
+    answer = _ask(image, card, population, engine, kept, beside)
     chosen, known = card.population(image, population)
     studied = known or _possible(card, image)
     state = state_of(answer.prediction, card, chosen, studied=studied)
     usable = state not in ("refused", "unfit")
-    saliency = _map(image, card, population, answer, maps) if with_map and usable else None
-    second, second_card = _second(image, card, population, engine, kept, answer.prediction.gate)
+    saliency = _map(image, card, population, answer, beside, maps) if with_map and usable else None
+    second, second_card = _second(image, card, population, engine, kept, beside, answer.prediction.gate)
     return Diagnosis(
         card=card,
         state=state,
@@ -259,15 +262,18 @@ def _ask(
     population: str | None,
     engine: str,
     kept: ByteCache[AnswerKey, Answer],
+    beside: Sequence[Image],
     verdict: GateVerdict | None = None,
 ) -> Answer:
     header = (image.modality, image.view, image.body_part, image.for_processing)
     chosen, _ = card.population(image, population)
-    key = (image.digest, header, str(card.folder), card.ref.hash, chosen.id, choose_engine(engine))
-    answer = kept.get(key) if image.digest else None
+    seen = near(card, beside)
+    key = (image.digest, header, str(card.folder), card.ref.hash, chosen.id, choose_engine(engine), seen)
+    known = all((image.digest, *seen))
+    answer = kept.get(key) if known else None
     if answer is None:
-        answer = predict(image, card, population, engine=engine, verdict=verdict)
-        if image.digest:
+        answer = predict(image, card, population, engine=engine, verdict=verdict, beside=beside)
+        if known:
             kept.put(key, answer)
     return answer
 
@@ -278,6 +284,7 @@ def _second(
     population: str | None,
     engine: str,
     kept: ByteCache[AnswerKey, Answer],
+    beside: Sequence[Image],
     verdict: GateVerdict,
 ) -> tuple[Prediction | None, ModelCard | None]:
     """What the card's second opinion says; a film that was refused is shown to nobody."""
@@ -286,18 +293,25 @@ def _second(
     try:
         other = open_model(card.second_opinion, card.folder.parent)
         same_gate = verdict if other.gate == card.gate else None
-        answer = _ask(image, other, population, engine, kept, same_gate)
+        answer = _ask(image, other, population, engine, kept, beside, same_gate)
     except ModelUnavailable as error:
         _log.warning("The second model %s was left out: %s", card.second_opinion, error.cause)
         return None, None
     return (None, None) if answer.prediction.refused else (answer.prediction, other)
 
 
-def _map(image: Image, card: ModelCard, population: str | None, answer: Answer, maps: MapCache | None) -> SaliencyMap:
+def _map(
+    image: Image,
+    card: ModelCard,
+    population: str | None,
+    answer: Answer,
+    beside: Sequence[Image],
+    maps: MapCache | None,
+) -> SaliencyMap:
     """The map that costs no pass: CAM behind a pooled head, else Grad-CAM."""
     method = "cam" if card.head == "pooled" else "gradcam"
     target = target_of(answer.prediction, card)
-    return explain(image, card, (method,), target, population, answer=answer, cache=maps)[0]
+    return explain(image, card, (method,), target, population, answer=answer, beside=beside, cache=maps)[0]
 
 
 def _possible(card: ModelCard, image: Image) -> bool:

@@ -17,6 +17,7 @@ from medimg_core.imaging import Geometry
 from medimg_core.inference import Answer, predict, runtime_for
 from medimg_core.inference.places import Box
 from medimg_core.types import FloatArray, Image, Prediction, SaliencyMap
+from medimg_core.workflows.beside import near
 
 Key = tuple[object, ...]
 """Digest of the image, hash of the network, method, target, and what else decides: engine, seed, box, neighbours."""
@@ -136,7 +137,7 @@ def explain(
     assert answer.geometry is not None
     chosen = target or answer.prediction.decision or card.class_ids[card.positive]
     weights, x, forward = target_weights(card, chosen), answer.x, answer.forward
-    looked = (box, *(other.digest for other in beside)) if card.places is not None else ()
+    looked = (box, *near(card, beside)) if card.places is not None else ()
 
     def query(tick: Progress) -> Query:
         return Query(runtime_for(card), x, weights, forward=forward, seed=seed, progress=tick)

@@ -11,6 +11,7 @@ from medimg_core.explain.segcam import structure_of, structure_weights
 from medimg_core.inference import runtime_for
 from medimg_core.inference.places import Box, looked_at
 from medimg_core.types import Image, Prediction, SaliencyMap
+from medimg_core.workflows.beside import near
 from medimg_core.workflows.explain import MapCache, Progress, check_answered, make_maps, method_names
 
 NOT_OUTLINED = "Not outlined here: the map asks for it in the whole picture."
@@ -95,7 +96,7 @@ def explain_places(
         return Query(runtime, x, weights, forward=forward, progress=tick)
 
     spacing = image.spacing if places.needs_box else None  # decides the square that is looked at
-    looked = (box, spacing, *(other.digest for other in beside))
+    looked = (box, spacing, *near(card, beside))
     return make_maps(
         names,
         query,

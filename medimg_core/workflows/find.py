@@ -16,6 +16,7 @@ from medimg_core.inference.measures import measure
 from medimg_core.inference.measures.registry import mask_of
 from medimg_core.inference.places import LEAST, Box, measured
 from medimg_core.types import GateVerdict, Image, Interval, Measurement, Prediction, Region, Spacing
+from medimg_core.workflows.beside import near
 from medimg_core.workflows.cache import ByteCache
 
 Corrected = Mapping[str, tuple[Region, ...]]
@@ -184,14 +185,15 @@ def find(
     store = FOUND if kept is None else kept
     header = (image.modality, image.view, image.body_part, image.for_processing)
     chosen, _ = card.population(image, population)
-    near = tuple(other.digest for other in beside)
+    seen = near(card, beside)
     model = (str(card.folder), card.ref.hash, chosen.id, choose_engine(engine))
-    key: FindKey = (image.digest, header, *model, box, used.spacing, near, verdict is not None and verdict.passed)
-    prediction = store.get(key) if image.digest else None
+    key: FindKey = (image.digest, header, *model, box, used.spacing, seen, verdict is not None and verdict.passed)
+    known = all((image.digest, *seen))
+    prediction = store.get(key) if known else None
     if prediction is None:
         asked = predict(used, card, population, engine=engine, verdict=verdict, box=box, beside=beside)
         prediction = asked.prediction
-        if image.digest:
+        if known:
             store.put(key, prediction)
     return describe(prediction, used, card)
 
@@ -220,11 +222,14 @@ def describe(prediction: Prediction, image: Image, card: ModelCard) -> Found:
 def correct(found: Found, corrected: Corrected) -> Found:
     """The same as a reader corrected it; without any structure all corrections are taken back.
 
-    The model's errors say nothing about a reader's outline, so what is measured then has no interval.
+    The model's errors say nothing about a reader's outline, so what is measured then has no interval; where he only
+    took something away, they hold for the rest.
     """
     if not corrected:
         return replace(found, corrected={}, measured=())
     changed = replace(found, corrected=_with_wholes(found, corrected))
+    if not changed.left:
+        return replace(changed, measured=measured(changed.untouched, found.image, found.places))
     kind = found.places.measure
     return replace(changed, measured=measure(kind, changed.trusted, found.image, {}) if kind else ())
 
