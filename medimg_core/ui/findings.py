@@ -129,17 +129,19 @@ def _second_line(found: Found) -> str:
 
 
 def corrected_words(found: Found) -> str:
-    """`Corrected by you: left ventricle.`, and how many of the model's boxes are not shown any more."""
+    """`Corrected by you: left ventricle.`, what was removed, how many of the model's boxes are not shown any more."""
     # Of a structure that is made of others those are named that were corrected.
     own = [
         one for one in found.places.structures if one.id in found.corrected and not set(one.of) & set(found.corrected)
     ]
-    said = f"Corrected by you: **{_listed([naming.lower(structure.title) for structure in own])}**."
-    if found.places.kind == "boxes":
-        gone = len(found.removed)
-        return f"{said} The model’s own {numerals.plural(gone, 'box', 'boxes')} removed or moved." if gone else said
-    taken = [naming.lower(structure.title) for structure in own if not found.corrected[structure.id]]
-    return f"{said} Removed: {_listed(taken)}." if taken else said
+    boxes_ = found.places.kind == "boxes"
+    kept = [naming.lower(one.title) for one in own if boxes_ or found.corrected[one.id]]
+    gone = [naming.lower(one.title) for one in own if naming.lower(one.title) not in kept]
+    said = [f"Corrected by you: **{_listed(kept)}**."] if kept else []
+    said += [f"Removed by you: **{_listed(gone)}**."] if gone else []
+    if boxes_ and found.removed:
+        said.append(f"The model’s own {numerals.plural(len(found.removed), 'box', 'boxes')} removed or moved.")
+    return " ".join(said)
 
 
 def rows(found: Found) -> tuple[Row, ...]:
@@ -210,7 +212,7 @@ def measurements(found: Found) -> Table:
     )
     more = [quantities.scale(found.image)] if not quantities.in_pixels(found.measurements) else []
     if found.corrected:
-        more.append(f"{corrected_words(found)} {NO_INTERVAL}")
+        more.append(f"{corrected_words(found)} {NO_INTERVAL if found.left else ''}".rstrip())
     elif found.prediction.measurements and not all(quantities.known(one) for one in found.measurements):
         more.append("Where no interval stands, the error was not measured.")
     return Table(lines, more=tuple(text for text in more if text))

@@ -79,7 +79,8 @@ def test_an_empty_outline_is_said(found: Found) -> None:
 def test_an_outline_that_was_taken_away_is_said(found: Found) -> None:
     left = correct(found, {"lesion": ()})
     assert findings.headline(left) == "Lungs: outlined, not measured."
-    assert "Corrected by you: **lesion**. Removed: lesion." in findings.panel(left).more
+    assert findings.corrected_words(left) == "Removed by you: **lesion**."
+    assert findings.corrected_words(left) in findings.panel(left).more
     assert "removed by you" in rows_html(findings.rows(left))
     missing = [entry["structure"] for entry in regions.legend([left]) if entry["state"] == "missing"]
     assert missing == ["lesion"]  # it can be drawn by hand

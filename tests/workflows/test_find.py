@@ -128,3 +128,10 @@ def test_a_structure_that_is_made_of_others_follows_them() -> None:
     assert areas(lung_right=(narrow,)) == {"lung_right_area": 3000, "lung_left_area": 3000, "lungs_area": 6000}
     assert areas(lung_right=()) == {"lung_left_area": 3000, "lungs_area": 3000}
     assert areas(lung_right=(), lung_left=()) == {}
+
+
+def test_what_is_left_keeps_its_interval() -> None:
+    found = find(FILM, read_card(TINY_OUTLINE), spacing=(0.5, 0.5))
+    left = correct(found, {"lungs": ()})
+    assert [region.label for region in left.shown] == ["lesion"]
+    assert left.measurements == found.measurements  # all of them are the lesion's
