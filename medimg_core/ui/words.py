@@ -183,7 +183,7 @@ _GROUPS = {
 
 def not_fit(population: Population, what: str = "this result") -> str:
     """The sentence of a population in which the model is too weak."""
-    return f"Not fit for use on {_GROUPS.get(population.id, population.title)}; do not rely on {what}."
+    return f"Not fit for use on {_GROUPS.get(population.id) or naming.lower(population.title)}; do not rely on {what}."
 
 
 def below_floor(auroc: Interval | None) -> str:
