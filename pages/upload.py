@@ -33,7 +33,7 @@ def take_files() -> None:
     if files and space.jobs.get(dropping.READING) is None:
         contents = [file.getvalue() for file in files]
         dropping.let_go([file.file_id for file in files])
-        space.jobs.start(dropping.READING, "Reading", lambda progress: read(contents, progress)).done.wait(PATIENCE)
+        dropping.start(lambda progress: read(contents, progress)).done.wait(PATIENCE)
         st.session_state["uploads"] = turn + 1
         st.rerun()
     job = space.jobs.get(dropping.READING)

@@ -7,6 +7,7 @@ Opening a card reads TOML only; a network is loaded by `inference`, and its hash
 """
 
 from medimg_core.catalog.card import (
+    AS_GIVEN,
     PLACES_FLOORS,
     Calibration,
     Form,
@@ -35,6 +36,7 @@ from medimg_core.catalog.folder import (
 from medimg_core.catalog.parse import read_card
 
 __all__ = [
+    "AS_GIVEN",
     "LICENCES",
     "NETWORK_FILES",
     "PLACES_FLOORS",

@@ -42,6 +42,10 @@ class TruthRule:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+AS_GIVEN = (0.0, 1.0)
+"""Quality of a structure with too few films to fit it: what the network expects of itself stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """What is outlined or boxed.
@@ -66,7 +70,7 @@ class Structure:
     single: bool = False
     ellipse: bool = False
     of: tuple[str, ...] = ()
-    quality: tuple[float, float] = (0.0, 1.0)
+    quality: tuple[float, float] = AS_GIVEN
     truth: TruthRule = TruthRule()
 
 

@@ -80,6 +80,9 @@ def predict(
             f"The model {card.name!r} answered with values that are no numbers, so there is no result.",
             "Check the pixels of this image; if others fail too, restore the model's folder from the release.",
         )
+    if found is not None and card.places is not None and card.places.needs_box and not found.regions:
+        verdict = GateVerdict(False, ("The model finds nothing in the box that it could outline.",), gate.EMPTY_BOX)
+        return Answer(Prediction(card.ref, {}, verdict, seconds=time.perf_counter() - started))
     chosen, _ = card.population(image, population)
     said = Prediction(card.ref, {}, verdict, population=chosen.id)
     if card.answers:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from types import MappingProxyType
+from typing import Final
 
 from medimg_core.catalog import ModelCard, hashes, open_model
 from medimg_core.imaging.prepare import is_grey
@@ -27,6 +28,9 @@ _LATERAL_VIEWS = frozenset({"LL", "RL"})
 _OBLIQUE_VIEWS = frozenset({"RLO", "LLO", "RAO", "LAO", "RPO", "LPO"})
 _DECUBITUS_VIEWS = frozenset({"RLD", "LLD"})
 
+EMPTY_BOX: Final = "empty_box"
+"""Kind of a picture that passed, in whose box a model found nothing to outline."""
+
 _HEADLINES: Mapping[str, str] = {
     "chest_inverted": "Not analysed: black and white are exchanged in this film.",
     "chest_turned": "Not analysed: this film is not upright.",
@@ -40,6 +44,7 @@ _HEADLINES: Mapping[str, str] = {
     "lateral": "Not analysed: this is not a frontal film.",
     "raw": "Not analysed: these are raw detector data.",
     "blank": "Not analysed: there is hardly anything in this picture.",
+    EMPTY_BOX: "Nothing was outlined in the box, so nothing is rated.",
     "quality": "Not analysed: this picture cannot be judged.",
     "unlike": "Not analysed: this is unlike every picture that the models here were made for.",
     "unsure": "Not analysed: it is not certain what this picture shows.",
@@ -55,6 +60,7 @@ _NEXT_STEPS: Mapping[str, str] = {
     "cropped": "Load the whole picture.",
     "several": "Save each picture by itself and load those.",
     "written": "Load the picture without writing and boxes on it.",
+    EMPTY_BOX: "Draw the box closely round one nodule, or choose the slice in which it is largest.",
     "lateral": "Load the frontal film (PA or AP) of the study.",
     "raw": "Load the file that is marked FOR PRESENTATION.",
     "photo": "Load the image itself as DICOM, or as it was exported from the archive, not a photograph of it.",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from medimg_core.explain.registry import Progress
 from medimg_core.ui import session
 from medimg_core.ui.jobs import Job
 from medimg_core.ui.reading import Reading
@@ -18,6 +21,12 @@ def let_go(files: list[str]) -> None:
     context = get_script_run_ctx()
     for file in files if context is not None else ():
         context.uploaded_file_mgr.remove_file(context.session_id, file)
+
+
+def start(work: Callable[[Progress], Reading]) -> Job:
+    """Begin to read dropped files, before all that nobody waits for."""
+    job: Job = session.workspace().jobs.start(READING, "Reading", work, waited_for=True)
+    return job
 
 
 def take(job: Job) -> None:

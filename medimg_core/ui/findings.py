@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medimg_core.catalog import PLACES_FLOORS, ModelCard
+from medimg_core.catalog import AS_GIVEN, PLACES_FLOORS, ModelCard
 from medimg_core.inference import gate
 from medimg_core.inference.places import LEAST
 from medimg_core.types import GateVerdict, Region
-from medimg_core.ui import naming, numerals, quantities, words
+from medimg_core.ui import forms, naming, numerals, quantities, words
 from medimg_core.ui.numerals import counted, figure, figure_range
 from medimg_core.ui.panel import Panel, Row, Table
 from medimg_core.ui.words import capitalised
@@ -170,6 +170,8 @@ def rating(found: Found) -> Table:
     )
     spread = said.interval
     more = [f"{names[top]}: 95 % interval {numerals.percent_range(spread.low, spread.high)}."] if spread else []
+    questions = {question.id: question for question in found.card.statements}
+    more += [forms.statement(questions[told.id], told) for told in said.statements]
     return Table(lines, more=(*more, "A rating of looks by radiologists, no pathology."))
 
 
@@ -231,9 +233,11 @@ def quality(found: Found) -> Table | None:
         lines.append((structure.title, expected, measured))
     where = f"on test, {counted(figures.n)}" if figures else "on test"
     more = (
-        (f"Test set: {figures.title}, {numerals.plural(figures.patients, 'patient', 'patients')}.",) if figures else ()
+        [f"Test set: {figures.title}, {numerals.plural(figures.patients, 'patient', 'patients')}."] if figures else []
     )
-    return Table(tuple(lines), ("Dice", "expected here", where), more)
+    if scores and all(structure.quality == AS_GIVEN for structure in found.places.outputs):
+        more.append("Expected as the network itself says it: too few patients to compare that with what was measured.")
+    return Table(tuple(lines), ("Dice", "expected here", where), tuple(more))
 
 
 def _expected(found: Found, structure: str, region: Region | None) -> str:

@@ -13,6 +13,8 @@ from medimg_core.explain.registry import Progress
 
 # Two threads: LiteRT interpreters overlap, and more would starve the sessions that only look.
 _pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="medimg-job")
+# What a reader waits for does not queue behind maps, his own or those of another session.
+_waited_for = ThreadPoolExecutor(max_workers=2, thread_name_prefix="medimg-waited-for")
 
 
 @dataclass(slots=True, eq=False)
@@ -54,12 +56,18 @@ class Jobs:
         """The job of a key, running or done."""
         return self._jobs.get(key)
 
-    def start(self, key: Hashable, title: str, work: Callable[[Progress], Any], group: str = "") -> Job:
-        """Start work unless it was started before."""
+    def start(
+        self, key: Hashable, title: str, work: Callable[[Progress], Any], group: str = "", *, waited_for: bool = False
+    ) -> Job:
+        """Start work unless it was started before.
+
+        Args:
+            waited_for: a reader can do nothing before it is done.
+        """
         if key in self._jobs:
             return self._jobs[key]
         job = self._jobs[key] = Job(title, group)
-        _pool.submit(_run, job, work)
+        (_waited_for if waited_for else _pool).submit(_run, job, work)
         return job
 
     def running(self, group: str | None = None) -> list[Job]:

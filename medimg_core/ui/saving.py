@@ -8,6 +8,7 @@ from functools import partial
 
 from medimg_core.render.findings import Findings, findings_csv, findings_png
 from medimg_core.render.segmentation import series_to_dicom_seg
+from medimg_core.types import Measurement
 from medimg_core.ui import naming, routes
 from medimg_core.ui.panel import Drawing, Row
 from medimg_core.ui.session import Workspace
@@ -66,11 +67,7 @@ def kept(one: Found) -> Findings:
     beside them.
     """
     theirs = one.prediction.measurements
-    own = tuple(
-        measured
-        for measured in one.measured
-        if not any(m.name == measured.name and math.isclose(m.value, measured.value) for m in theirs)
-    )
+    own = tuple(measured for measured in one.measured if not any(_same(m, measured) for m in theirs))
     said, removed = one.prediction, one.removed
     if any(region.kind != "box" for region in removed):  # sizes of what is no longer there
         theirs = tuple(m for m in theirs if any(m.name == measured.name for measured in one.measured))
@@ -84,6 +81,12 @@ def kept(one: Found) -> Findings:
         removed,
         one.fit_for_use,
     )
+
+
+def _same(model_s: Measurement, shown: Measurement) -> bool:
+    """Whether what is shown is the model's own measurement; a reader's has no interval, whatever its value."""
+    known = math.isnan(model_s.low) == math.isnan(shown.low)
+    return model_s.name == shown.name and known and math.isclose(model_s.value, shown.value)
 
 
 def _png(finds: tuple[Found, ...]) -> bytes:

@@ -82,7 +82,7 @@ def start(case: Case) -> Asked | None:
 
         return diagnose_series(series, card, population, progress=told, kept=space.slices)
 
-    job = space.jobs.start(key, "The series", work, "series")
+    job = space.jobs.start(key, "The series", work, "series", waited_for=True)
     return Asked(card, tuple(place(image) for image in series.images), job, key)
 
 

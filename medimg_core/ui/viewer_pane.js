@@ -213,7 +213,7 @@ class Pane {
       const level = image.kind === "rgb" && !this.view.window ? "" : lut ? "VOI look-up table" : `window ${plain(w.centre)} / ${plain(w.width)}`;
       const zoom = this.view.zoom > 1 ? `zoom ${this.view.zoom.toFixed(1)}` : "";
       setText(this.corners[0], image.corner);
-      setText(this.corners[1], [level, zoom, this.outlined(map)].filter(Boolean).join("\n"));
+      setText(this.corners[1], [level, zoom, this.above(map)].filter(Boolean).join("\n"));
       setText(this.corners[2], [...this.stackWords(), image.spacing].filter(Boolean).join("\n"));
       setText(this.corners[3], this.probeWords(map));
     }
@@ -238,11 +238,11 @@ class Pane {
     return Boolean(stack) && this.viewer.data.mapped.some((at) => at >= stack.first && at < stack.first + stack.count);
   }
 
-  outlined(map) { // the size of what the outline of the map surrounds
+  above(map) { // the size of where the map lies above its threshold
     const { image, viewer } = this, { map: shown, threshold } = viewer.look;
     if (!map?.raised || !shown || !(threshold > 0) || map.max < threshold) return "";
     const [, , unit] = metric(image), from = unit === "mm" && image.source ? ` (${image.source})` : "";
-    return `outlined ${short(areaAbove(map, image, threshold))} ${unit}²${from}`;
+    return `map: ${short(areaAbove(map, image, threshold))} ${unit}²${from}`;
   }
 
   stackWords() { // where in the stack, and what is missing there

@@ -231,7 +231,16 @@ def correct(found: Found, corrected: Corrected) -> Found:
     if not changed.left:
         return replace(changed, measured=measured(changed.untouched, found.image, found.places))
     kind = found.places.measure
-    return replace(changed, measured=measure(kind, changed.trusted, found.image, {}) if kind else ())
+    if not kind:
+        return changed
+    alone = {m.name: m for m in measured(changed.untouched, found.image, found.places)}
+    return replace(changed, measured=tuple(_model_s(m, alone) for m in measure(kind, changed.trusted, found.image, {})))
+
+
+def _model_s(one: Measurement, alone: Mapping[str, Measurement]) -> Measurement:
+    """A measurement as the model's outlines alone give it, with its interval, where no reader had a hand in it."""
+    model_s = alone.get(one.name)
+    return model_s if model_s is not None and math.isclose(model_s.value, one.value) else one
 
 
 def _with_wholes(found: Found, corrected: Corrected) -> Corrected:

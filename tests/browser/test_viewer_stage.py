@@ -378,7 +378,7 @@ def test_opacity_and_threshold_of_a_map(bench: Bench, tokens: Tokens) -> None:
     assert bench.grey(48, 32) == [100, 100, 100]
     # Of the 64 columns those stay whose value, raised between the cell centres 28 (1.0) and 36 (-0.5), is 0.6 or more.
     columns = (np.interp(np.arange(64) + 0.5, [28, 36], [1.0, -0.5]) >= 0.6).sum()
-    expect(bench.corner(1)).to_contain_text(f"outlined {columns * 64} px²")
+    expect(bench.corner(1)).to_contain_text(f"map: {columns * 64} px²")
     bench.page.mouse.move(*bench.place(16, 32))
     expect(bench.corner(3)).to_contain_text("evidence 1.00")
     bench.page.get_by_role("button", name="Map", exact=True).click()

@@ -25,7 +25,7 @@ SETS = {
     "brain_mr_t1c": ("brain_tumour_type",),
     "brain_mr_sequences": ("brain_tumour_outline",),
     "bone_film": ("bone_fracture",),
-    "fundus": ("fundus_retinopathy", "fundus_glaucoma"),
+    "fundus": ("fundus_retinopathy", "fundus_glaucoma", "fundus_lesions"),
     "lung_ct": ("lung_ct_cancer", "lung_nodule"),
     "breast_ultrasound": ("breast_ultrasound",),
     "mammogram": ("mammography",),

@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from medimg_core.catalog import ModelCard, models_folder, open_model
-from medimg_core.inference import gate
+from medimg_core.inference import gate, predict
 from medimg_core.inference.measures import ErrorFit, ejection_fraction, pick_frames
 from medimg_core.inference.places import Places, look
 from medimg_core.io import read_file
@@ -200,6 +200,15 @@ def test_a_box_round_the_nodule_gives_its_diameter_within_two_millimetres(grown:
     found = look(shown, card_of("lung_nodule"), box=box)
     assert value(found, "mean_diameter") == pytest.approx(NODULE_MM, abs=2)
     assert value(found, "longest_diameter") == pytest.approx(NODULE_MM, abs=2.5)
+
+
+def test_a_box_beside_the_nodule_is_not_rated() -> None:
+    (shown,) = images("21_lung_nodule_2")
+    said = predict(shown, card_of("lung_nodule"), box=(100, 100, 140, 140)).prediction
+    assert said.refused
+    assert (said.scores, said.regions) == ({}, ())
+    assert gate.headline(said.gate) == "Nothing was outlined in the box, so nothing is rated."
+    assert gate.next_step(said.gate).startswith("Draw the box closely round one nodule")
 
 
 def test_a_drawn_glioma_is_dark_on_t1_and_bright_on_flair_and_smaller_off_its_middle() -> None:

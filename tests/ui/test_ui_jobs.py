@@ -52,3 +52,13 @@ def test_a_failure_is_kept_for_who_asks_and_can_be_tried_again() -> None:
     assert isinstance(job.error, ValueError)
     jobs.forget("a")
     assert jobs.get("a") is None
+
+
+def test_what_a_reader_waits_for_does_not_queue_behind_maps() -> None:
+    jobs, go = Jobs(), threading.Event()
+    maps = [jobs.start(i, "Occlusion", lambda _: go.wait(30)) for i in range(4)]
+    reading = jobs.start("reading", "Reading", lambda _: "read", waited_for=True)
+    assert reading.done.wait(10)
+    assert not any(job.done.is_set() for job in maps)
+    go.set()
+    assert all(job.done.wait(10) for job in maps)

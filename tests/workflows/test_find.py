@@ -12,6 +12,7 @@ from medimg_core.catalog import Structure, read_card
 from medimg_core.errors import BadRequest
 from medimg_core.types import GateVerdict, Image, Prediction, Region, Spacing
 from medimg_core.ui.findings import corrected_words
+from medimg_core.ui.saving import kept
 from medimg_core.workflows import find as module
 from medimg_core.workflows.find import correct, describe, find, find_cache, outlining, place_figures, typed
 from model_folder import TINY_MODEL, TINY_OUTLINE, synthetic_film
@@ -128,6 +129,29 @@ def test_a_structure_that_is_made_of_others_follows_them() -> None:
     assert areas(lung_right=(narrow,)) == {"lung_right_area": 3000, "lung_left_area": 3000, "lungs_area": 6000}
     assert areas(lung_right=()) == {"lung_left_area": 3000, "lungs_area": 3000}
     assert areas(lung_right=(), lung_left=()) == {}
+
+
+def test_what_a_reader_has_no_hand_in_keeps_its_interval() -> None:
+    card = read_card(TINY_OUTLINE)
+    assert card.places is not None
+    parts = (Structure("lung_right", "Right lung"), Structure("lung_left", "Left lung"))
+    errors = {name: {"bias": 0.0, "sd": 0.1, "relative": True} for name in ("lung_right_area", "lung_left_area")}
+    card = replace(card, places=replace(card.places, structures=parts, measure="lungs", errors=errors))
+
+    def block(name: str, first: int, last: int, score: float = 0.9) -> Region:
+        mask = np.zeros(FILM.shape, np.bool_)
+        mask[20:120, first:last] = True
+        return Region("outline", name, score, (float(first), 20.0, float(last), 120.0), mask=mask)
+
+    regions = (block("lung_right", 20, 60), block("lung_left", 120, 150))
+    said = Prediction(card.ref, {}, GateVerdict(True), population="drawn", regions=regions)
+    found = describe(said, replace(FILM, spacing=Spacing(1, 1, "typed")), card)
+    moved = correct(found, {"lung_right": (block("lung_right", 21, 61, math.nan),)})  # as large as before
+    right, left = ({m.name: m for m in moved.measurements}[f"lung_{side}_area"] for side in ("right", "left"))
+    assert (right.value, math.isnan(right.low)) == (4000, True)
+    assert (left.value, left.low) == (3000, pytest.approx(3000 - 1.96 * 300))
+    listed = {(m.name, m.value) for m in kept(moved).measured}
+    assert listed == {("lung_right_area", 4000)}
 
 
 def test_what_is_left_keeps_its_interval() -> None:
