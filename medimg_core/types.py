@@ -92,6 +92,7 @@ class Image:
         for_processing: Presentation Intent Type is FOR PROCESSING (raw detector data).
         position: ImagePositionPatient in mm.
         orientation: ImageOrientationPatient, six direction cosines.
+        thickness_mm: SliceThickness.
         patient_orientation: where rows run to, and columns: letters A P R L H F, the main one first.
         instance: InstanceNumber or the frame number, starting at 1.
         frame_ms: time between frames of a cine, in ms.
@@ -122,6 +123,7 @@ class Image:
     synthetic: bool = False
     modality_units: str = ""
     patient_orientation: tuple[str, str] | None = None
+    thickness_mm: float | None = None
 
     def __post_init__(self) -> None:
         _freeze(self.pixels)

@@ -123,7 +123,8 @@ def _drawn(found: Findings) -> list[tuple[Segment, MaskArray, float]]:
 
 
 def _thickness(images: Sequence[Image]) -> float | None:
-    """The least distance of two slices, which the standard wants as their thickness; of one slice a pixel's size.
+    """The least distance of two slices, which the standard wants as their thickness; of one slice what its file
+    states, else a pixel's size.
 
     Raises:
         BadRequest: several images that are no slices of one series.
@@ -133,7 +134,7 @@ def _thickness(images: Sequence[Image]) -> float | None:
     places = sorted(where for image in images if (where := place(image)) is not None)
     placed = len(sides) == len(places) == len(images)
     if len(images) == 1:
-        return min(sides[0]) if placed else None
+        return (images[0].thickness_mm or min(sides[0])) if placed else None
     if not placed:
         raise BadRequest("These images do not say where in the patient they lie.", one_by_one)
     if len({plane(image) for image in images}) > 1:
@@ -176,6 +177,9 @@ def _dataset(plan: _Plan) -> Any:
         dataset.SyntheticData = "YES"
     parts.tidy(dataset, parts.uid("dimensions", content))
     _add_scores(dataset, plan)
+    if len(plan.images) == 1:  # highdicom writes 1 mm there, and one slice has no neighbour
+        for measures in dataset.SharedFunctionalGroupsSequence[0].get("PixelMeasuresSequence", ()):
+            measures.pop("SpacingBetweenSlices", None)
     return dataset
 
 

@@ -18,6 +18,9 @@ _HALF = 0.75
 
 Point = tuple[float, float]
 
+_EDGE, _NEAR = 0.2, 0.35
+"""Shares of the width: how near an end a name stands beside its line, and how near another it would touch that."""
+
 
 def html(areas: Sequence[float], phases: Phases | None, unit: str, scale: float) -> str:
     """The curve; gaps stay where no ventricle was found. Empty with fewer than two frames that show one.
@@ -33,8 +36,9 @@ def html(areas: Sequence[float], phases: Phases | None, unit: str, scale: float)
     points = [(_WIDE * i / last, _HIGH * (1 - area / top)) for i, area in enumerate(areas)]
     lines = "".join(f"<i class='line' style='clip-path:polygon({_band(run)})'></i>" for run in _runs(points))
     marks = ""
-    for name, index in (("ED", phases.end_diastole), ("ES", phases.end_systole)) if phases else ():
-        (x, y), side = points[index], _side(index / last)
+    named = (("ED", phases.end_diastole), ("ES", phases.end_systole)) if phases else ()
+    for name, index in named:
+        (x, y), side = points[index], _side(index / last, [other / last for _, other in named if other != index])
         place = f"left:{100 * x / _WIDE:.2f}%"
         marks += f"<i class='mark' style='{place}'></i><i class='dot' style='{place};top:{y:.1f}px'></i>"
         marks += f"<em class='{side}' style='{place}'>{name}, frame {index + 1}</em>"
@@ -45,9 +49,12 @@ def html(areas: Sequence[float], phases: Phases | None, unit: str, scale: float)
     return f"<div class='mi-curve' role='img' aria-label='{said}'>{body}</div>"
 
 
-def _side(share: float) -> str:
-    """Names near an end stand beside their line, so that they stay inside."""
-    return "l" if share < 0.2 else "r" if share > 0.8 else "c"
+def _side(share: float, others: Sequence[float]) -> str:
+    """Names near an end stand beside their line, so that they stay inside; those of near lines away from each other."""
+    if share < _EDGE or share > 1 - _EDGE:
+        return "l" if share < _EDGE else "r"
+    near = [other for other in others if abs(other - share) < _NEAR]
+    return "c" if not near else "l" if near[0] < share else "r"
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import re
+from dataclasses import replace
 
 import highdicom
 import numpy as np
@@ -246,6 +247,10 @@ def test_pixels_that_are_not_square_keep_their_sides():
     )
     assert [float(side) for side in measures.PixelSpacing] == [0.2, 0.5]
     assert float(measures.SliceThickness) == 2.5
+    one = replace(slices(1)[0], thickness_mm=5.0)
+    (group,) = parsed(to_dicom_seg(one, [region(one)], REF)).SharedFunctionalGroupsSequence
+    assert float(group.PixelMeasuresSequence[0].SliceThickness) == 5
+    assert "SpacingBetweenSlices" not in group.PixelMeasuresSequence[0]
     alone = parsed(to_dicom_seg(image(spacing=None), [region(image(spacing=None))], REF))
     assert "PixelMeasuresSequence" not in alone.SharedFunctionalGroupsSequence[0]
 

@@ -102,6 +102,7 @@ def frame_fields(dataset: Dataset, layout: Layout, frame: Frame, notes: list[Not
         "spacing": spacing(dataset, layout, frame, notes),
         "position": position if len(position) == 3 else None,
         "orientation": orientation(frame),
+        "thickness_mm": _thickness(frame),
         "patient_orientation": patient_orientation(dataset),
         "instance": frame.index + 1 if layout.frames > 1 or instance is None else instance,
     }
@@ -230,6 +231,11 @@ def orientation(frame: Frame) -> tuple[float, ...] | None:
     row, column = np.array(found[:3]), np.array(found[3:])
     units = all(math.isclose(float(np.linalg.norm(v)), 1, abs_tol=0.02) for v in (row, column))
     return found if units and abs(float(row @ column)) < 0.02 else None
+
+
+def _thickness(frame: Frame) -> float | None:
+    stated = number(frame.macro("PixelMeasuresSequence"), "SliceThickness")
+    return stated if stated is not None and 0.01 <= stated <= 100 else None
 
 
 def patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
