@@ -138,6 +138,16 @@ def test_rows_and_columns_of_different_size_are_measured_in_mm(
     assert measured["longest_diameter"]["value"] == pytest.approx(pdist(outer).max(), abs=1e-3)
 
 
+def test_a_size_that_the_file_states_stands_and_the_other_is_said_not_to_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = dicom(tmp_path / "a.dcm", PixelSpacing=[0.8, 0.4])
+    assert main(["predict", "--model", "tiny_outline", "--json", "--spacing-mm", "0.1,0.1", path]) == 0
+    said = capsys.readouterr()
+    assert {m["basis"] for m in json.loads(said.out)["measurements"]} == {"PixelSpacing"}
+    assert "Images that state the size of their pixels themselves: 1; --spacing-mm is not used for them." in said.err
+
+
 @pytest.mark.parametrize("spacing", ["0.0001,0.5", "900,900"])
 def test_a_size_that_no_pixel_has_is_refused_like_on_the_page(
     spacing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -62,7 +62,7 @@ def predict(options: argparse.Namespace) -> int:
         else:
             print(words, flush=True)
 
-    by_name, routed = {card.name: card for card in cards}, options.model == "auto"
+    by_name, routed, stated = {card.name: card for card in cards}, options.model == "auto", 0
     stream = with_joined(files.open_paths(options.paths, _as_spacing(options.spacing_mm)), cards, say)
     for done, (opened, beside) in enumerate(with_neighbours(stream, cards), 1):
         told: list[files.Told] = []
@@ -77,10 +77,14 @@ def predict(options: argparse.Namespace) -> int:
             told=told.append,
         ):
             tell(result, files.sentence(result, by_name.get(result["model"])))
+        spacing = opened.image.spacing if opened.image is not None else None
+        stated += options.spacing_mm is not None and spacing is not None and spacing.source != "typed"
         series.add(opened, told)
         hearts.add(opened, told)
         progress.count(done)
     progress.close()
+    if stated:
+        say(f"Images that state the size of their pixels themselves: {stated:,}; --spacing-mm is not used for them.")
     for found, result in series.results():
         tell(result, series_files.sentence(found, result))
     for result in hearts.results():
