@@ -29,6 +29,7 @@ from medimg_core.ui.faults import report
 from medimg_core.ui.page import footer, page
 from medimg_core.ui.panel import Panel, Row, html, rows_html
 from medimg_core.ui.reading import failure_panel
+from medimg_core.workflows.find import Found
 
 
 def ask(choices: tuple[who.Choice, ...]) -> None:
@@ -71,14 +72,13 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
     questions, seen = answer.question(found), stage.Read()
     if asked is not None:
         asked.wait()
-    counted = asked.counted if asked is not None else None
     with left:
         if together:
             stage.in_a_row(case, service.all_images(case, found))
         elif questions:
             seen = stage.unanswered(case, image)
         else:
-            seen = stage.with_map(case, found, finds=finds, counted=counted)
+            seen = stage.with_map(case, found, finds=finds, counted=asked.counted if asked is not None else None)
     with right:
         if questions:
             ask(questions)
@@ -88,21 +88,27 @@ def show(case: session.Case, image: Image) -> tuple[str, str]:
             series.show(asked)
         series.slice_line(case, seen.at, answer.summary(found) if asked is not None else "")
         with st.container(key="slice-answer" if asked is not None else "alone", gap=None):
-            panel = answer.panel(found, service.others(found))
-            st.html(html(replace(panel, rows=())))
-            steadiness.line(found)
-            rows = [row for one in finds for row in findings.short_rows(one)]
-            rows += [*faults, *findings.hint(service.waits_for_box(image, case), case.boxes.get(case.chosen))]
-            saves = saving.row(finds, session.workspace())
-            told = (*rows, *saves, *panel.rows) if boxed else (*panel.rows[:-1], *rows, *saves, *panel.rows[-1:])
-            st.html(rows_html((*told, *seen.rows)))
-            measuring.controls(case, finds)
+            answered(case, found, finds, faults, seen)
         if asked is not None and boxed:
             series.show(asked)
     mark = naming.licence_mark(found.card, *(one.card for one in finds))
     if asked is not None and asked.found is not None:
         return series_words.provenance(asked.found), mark
     return answer.provenance(found), "" if found.state == "refused" else mark
+
+
+def answered(case: session.Case, found: answer.Answer, finds: list[Found], faults: list[Row], seen: stage.Read) -> None:
+    """The panel of an answer, with what was outlined beside it; what lies in a box that was drawn comes first."""
+    panel = answer.panel(found, service.others(found))
+    st.html(html(replace(panel, rows=())))
+    steadiness.line(found)
+    box = case.boxes.get(case.chosen)
+    rows = [row for one in finds for row in findings.short_rows(one)]
+    rows += [*faults, *findings.hint(service.waits_for_box(found.image, case), box)]
+    rows += saving.row(finds, session.workspace())
+    first, last = ((), panel.rows) if box is not None else (panel.rows[:-1], panel.rows[-1:])
+    st.html(rows_html((*first, *rows, *last, *seen.rows)))
+    measuring.controls(case, finds)
 
 
 def outlined(case: session.Case, image: Image, left: measuring.Place, right: measuring.Place) -> tuple[str, str]:

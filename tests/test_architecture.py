@@ -17,7 +17,7 @@ BASE = {"errors", "types", "imaging", "metrics"}
 READING = BASE | {"io", "catalog"}
 ALLOWED = {
     "errors": set(),
-    "types": set(),
+    "types": {"types"},
     "progress": set(),
     "imaging": {"errors", "types", "imaging"},
     "metrics": {"errors", "types", "metrics"},

@@ -9,7 +9,7 @@ from medimg_core.cli.said import DONE, SOME_FAILED, say, show
 from medimg_core.progress import Progress
 
 if TYPE_CHECKING:
-    from medimg_core.types import Spacing
+    from medimg_core.types import Image, Spacing
 
 
 def models(options: argparse.Namespace) -> int:
@@ -77,19 +77,22 @@ def predict(options: argparse.Namespace) -> int:
             told=told.append,
         ):
             tell(result, files.sentence(result, by_name.get(result["model"])))
-        spacing = opened.image.spacing if opened.image is not None else None
-        stated += options.spacing_mm is not None and spacing is not None and spacing.source != "typed"
+        stated += _states_spacing(opened.image)
         series.add(opened, told)
         hearts.add(opened, told)
         progress.count(done)
     progress.close()
-    if stated:
+    if stated and options.spacing_mm is not None:
         say(f"Images that state the size of their pixels themselves: {stated:,}; --spacing-mm is not used for them.")
     for found, result in series.results():
         tell(result, series_files.sentence(found, result))
     for result in hearts.results():
         tell(result, heart_files.sentence(result))
     return SOME_FAILED if failures else DONE
+
+
+def _states_spacing(image: Image | None) -> bool:
+    return image is not None and image.spacing is not None and image.spacing.source != "typed"
 
 
 def _as_spacing(numbers: tuple[float, float] | None) -> Spacing | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,11 +158,7 @@ def _compare_outlines(tables: Mapping[str, Any], options: argparse.Namespace, fa
 
     found = compare_outlines(tables)
     write_outline_comparison(found, options.out)
-    if options.json:
-        show(as_json(found))
-    else:
-        print("\n".join(sentences(found)))
-        print(f"Written to {options.out}: comparison.json, comparison.html")
+    _tell(options, as_json(found), sentences(found), "comparison.json, comparison.html")
     return SOME_FAILED if failures else DONE
 
 
@@ -172,11 +168,15 @@ def _compare_boxes(structure: str, runs: Mapping[str, Sequence[Film]], options: 
 
     found = compare_boxes(structure, runs)
     write_box_comparison(found, options.out)
+    _tell(options, as_json(found), sentences(found), "comparison_boxes.json")
+
+
+def _tell(options: argparse.Namespace, content: dict[str, Any], lines: Iterable[str], written: str) -> None:
     if options.json:
-        show(as_json(found))
+        show(content)
     else:
-        print("\n".join(sentences(found)))
-        print(f"Written to {options.out}: comparison_boxes.json")
+        print("\n".join(lines))
+        print(f"Written to {options.out}: {written}")
 
 
 def _compare_answers(

@@ -73,6 +73,24 @@ def go(page: Page, title: str) -> None:
     idle(page)
 
 
+def diagnosed(page: Page, content: bytes, said: str) -> Page:
+    """Drop one film and open its diagnosis, until the panel says something."""
+    upload(page, content)
+    page.get_by_role("button", name="Open the diagnosis").click()
+    expect(page.get_by_text(said).first).to_be_visible()
+    ready(page)
+    return page
+
+
+def on_screen(page: Page, shape: tuple[int, int], x: float, y: float) -> tuple[float, float]:
+    """Where a place of a film of this shape (rows, columns) stands, which is fitted into its frame."""
+    box = page.locator(".st-key-image .frame").first.bounding_box()
+    assert box
+    rows, columns = shape
+    k = min(box["width"] / columns, box["height"] / rows)
+    return box["x"] + box["width"] / 2 + (x - columns / 2) * k, box["y"] + box["height"] / 2 + (y - rows / 2) * k
+
+
 def diagnose(page: Page) -> None:
     """From Upload to the answer with its map."""
     page.get_by_role("button", name="Open the diagnosis").click()

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from serving import Server, serving
 
 from drawn_films import png
 from model_folder import OUTLINES, film_masks, synthetic_film
-from steps import go, idle, ready, upload
+from steps import diagnosed, go, idle, on_screen, ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+SHAPE = (180, 220)
 FILM = png(np.asarray(synthetic_film(3, 0.4).pixels, np.uint8))
 
 
@@ -25,25 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def opened(open_page) -> Page:  # type: ignore[no-untyped-def]
-    page: Page = open_page()
-    upload(page, FILM)
-    page.get_by_role("button", name="Open the diagnosis").click()
-    expect(page.get_by_text("Counted in pixels").first).to_be_visible()
-    ready(page)
-    return page
-
-
-def on_screen(page: Page, row: float, column: float) -> tuple[float, float]:
-    """Where a pixel of the film stands: 180 rows by 220 columns, fitted."""
-    box = page.locator(".st-key-image .frame").first.bounding_box()
-    assert box
-    k = min(box["width"] / 220, box["height"] / 180)
-    return box["x"] + box["width"] / 2 + (column - 110) * k, box["y"] + box["height"] / 2 + (row - 90) * k
-
-
 def test_spacing_is_typed_a_line_is_pulled_and_brought_back(open_page) -> None:  # type: ignore[no-untyped-def]
-    page = opened(open_page)
+    page = diagnosed(open_page(), FILM, "Counted in pixels")
     page.get_by_placeholder("Height, mm").fill("0.5")
     page.get_by_placeholder("Height, mm").press("Tab")
     page.get_by_role("button", name="Measure").click()
@@ -51,7 +35,7 @@ def test_spacing_is_typed_a_line_is_pulled_and_brought_back(open_page) -> None: 
     ready(page)
     page.get_by_role("button", name="Correct", exact=True).click()
     edge = int(np.flatnonzero(film_masks(3, 0.4)["lungs"][90])[0])
-    start, end = on_screen(page, 90, edge), on_screen(page, 90, edge - 8)
+    start, end = on_screen(page, SHAPE, edge, 90), on_screen(page, SHAPE, edge - 8, 90)
     page.mouse.move(*start)
     page.mouse.down()
     page.mouse.move(*end, steps=4)
@@ -63,7 +47,7 @@ def test_spacing_is_typed_a_line_is_pulled_and_brought_back(open_page) -> None: 
 
 
 def test_what_is_saved_opens_again_as_a_layer(open_page) -> None:  # type: ignore[no-untyped-def]
-    page = opened(open_page)
+    page = diagnosed(open_page(), FILM, "Counted in pixels")
     with page.expect_download() as got:
         page.get_by_role("link", name="DICOM SEG").click()
     content = got.value.path().read_bytes()
